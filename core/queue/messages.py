@@ -1,0 +1,93 @@
+"""What travels through Redis: task names, queues, keys, and the ask and reply shapes."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+RUN_JOB = "malgil.jobs.run"  # wake up: claim whatever job is next
+ANSWER_ASKS = "malgil.inference.answer"  # wake up: drain the inbox
+SWEEP = "malgil.sweep"  # ring again for whatever was left lying
+CANARY = "malgil.canary"  # prove that a queue is really consumed
+
+JOBS_QUEUE = "malgil.jobs"
+INFERENCE_QUEUE = "malgil.inference"
+SWEEP_QUEUE = "malgil.sweep"
+
+INBOX = "malgil:inbox"  # stream of asks
+INBOX_GROUP = "inference"
+BELL = "malgil:bell"  # set while a doorbell for the inbox is on its way
+
+
+def alive_key(queue: str) -> str:
+    """Return the key that exists while some worker consumes ``queue``."""
+    return f"malgil:alive:{queue}"
+
+
+def replies_key(mailbox: str) -> str:
+    """Return the stream into which the replies for one API process go."""
+    return f"malgil:replies:{mailbox}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """One inference request. ``turns`` is what was said, oldest first; the last is answered."""
+
+    id: str
+    mailbox: str  # the API process that waits
+    model: str  # alias or checkpoint id
+    turns: tuple[str, ...]
+    decode: dict[str, Any] = field(default_factory=dict)  # laid over the model's own DecodeSpec
+    stream: bool = False
+    deadline: float  # Unix seconds
+
+    def dump(self) -> str:
+        """Write as JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+    @staticmethod
+    def load(text: str | bytes) -> "Ask":
+        """Read from JSON that ``dump`` wrote."""
+        data = json.loads(text)
+        return Ask(**{**data, "turns": tuple(data["turns"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One answer and its length-normalised log probability."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What comes back for an ask: pieces if streamed, then either candidates or an error."""
+
+    id: str
+    piece: str | None = None  # more text; not the end
+    candidates: tuple[Candidate, ...] = ()  # best first; the end
+    error: str | None = None  # an error class of core.errors; the end
+    message: str | None = None
+    field: str | None = None
+    model_ms: float = 0.0  # from batch start to answer
+    queue_ms: float = 0.0  # from ask to batch start
+    batch: int = 0  # how many asks shared the batch
+    checkpoint: str | None = None
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing more comes for this ask."""
+        return self.piece is None
+
+
+def dump_replies(replies: list[Reply]) -> str:
+    """Write a batch of replies as JSON."""
+    return json.dumps([asdict(reply) for reply in replies], ensure_ascii=False)
+
+
+def load_replies(text: str | bytes) -> list[Reply]:
+    """Read what ``dump_replies`` wrote."""
+    return [
+        Reply(**{**data, "candidates": tuple(Candidate(**c) for c in data["candidates"])})
+        for data in json.loads(text)
+    ]
