@@ -1,0 +1,1 @@
+"""How good the outputs are, by one fixed and named scorer each."""

@@ -1,0 +1,94 @@
+"""A checkpoint as one file, and as a model that is ready to answer."""
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.data.tensorfile import pack, unpack
+from core.errors import BundleError, SpecError
+from core.models.build import build
+from core.models.seq2seq import Seq2Seq
+from core.specs import Plan, parse
+from core.text.tokenizer import Tokenizer
+from core.training.state import copy_weights, put_weights
+
+FORMAT = "malgil-1"
+TOKENIZER = "tokenizer"  # the sentencepiece model, as a tensor of bytes
+WEIGHT = "weights/"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A trained model with everything needed to use it and to know how it was made."""
+
+    model: Seq2Seq
+    tokenizer: Tokenizer
+    plan: Plan
+    step: int
+    report: dict[str, Any]
+
+
+def write_bundle(bundle: Bundle) -> bytes:
+    """Return ``bundle`` as the bytes of one safetensors file."""
+    weights = {WEIGHT + name: value for name, value in copy_weights(bundle.model).items()}
+    notes = {
+        "format": FORMAT,
+        "plan": bundle.plan.model_dump_json(),
+        "step": str(bundle.step),
+        "report": json.dumps(bundle.report, ensure_ascii=False),
+    }
+    return pack({**weights, TOKENIZER: bytes_tensor(bundle.tokenizer.model)}, notes)
+
+
+def read_bundle(data: bytes) -> Bundle:
+    """Read what ``write_bundle`` wrote; raises BundleError where it is damaged or unknown."""
+    tensors, notes = unpack(data)
+    if notes.get("format") != FORMAT:
+        found = notes.get("format", "none")
+        raise BundleError(f"the checkpoint has format {found!r}; this version reads {FORMAT!r}")
+    try:
+        plan = parse(Plan, json.loads(notes["plan"]))
+        report = json.loads(notes["report"])
+        step = int(notes["step"])
+        tokenizer = Tokenizer(plan.tokenizer, tensor_bytes(tensors.pop(TOKENIZER)))
+    except (KeyError, ValueError, RuntimeError, SpecError) as error:
+        raise BundleError(f"the checkpoint is incomplete: {error}") from error
+    model = build(plan.model, vocabulary_size=tokenizer.size)
+    put_weights(model, {name.removeprefix(WEIGHT): value for name, value in tensors.items()})
+    return Bundle(model.eval(), tokenizer, plan, step, report)
+
+
+def bytes_tensor(data: bytes) -> torch.Tensor:
+    """Return ``data`` as a tensor of bytes (N,)."""
+    return torch.from_numpy(np.frombuffer(data, dtype=np.uint8).copy())
+
+
+def tensor_bytes(tensor: torch.Tensor) -> bytes:
+    """Return the bytes that ``bytes_tensor`` was given."""
+    return tensor.numpy().tobytes()
+
+
+class Models:
+    """The bundles in memory, by checkpoint id; the one not asked for longest leaves first."""
+
+    def __init__(self, fetch: Callable[[str], bytes], *, limit: int) -> None:
+        self._fetch = fetch
+        self._limit = limit
+        self._ready: OrderedDict[str, Bundle] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, checkpoint: str) -> Bundle:
+        """Return the bundle of ``checkpoint``, reading it first if need be."""
+        with self._lock:
+            if checkpoint not in self._ready:
+                self._ready[checkpoint] = read_bundle(self._fetch(checkpoint))
+            self._ready.move_to_end(checkpoint)
+            while len(self._ready) > self._limit:
+                self._ready.popitem(last=False)
+            return self._ready[checkpoint]
