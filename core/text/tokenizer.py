@@ -1,0 +1,208 @@
+"""Text to ids and back: characters, words or subwords, over one sentencepiece model."""
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO
+from itertools import chain
+
+from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+
+from core.errors import BundleError, InputError, SpecError
+from core.specs import TokenizerSpec
+from core.text.clean import normalise
+
+PAD = 0
+UNK = 1
+BOS = 2
+EOS = 3
+SEP = 4
+SPECIALS = (PAD, UNK, BOS, EOS, SEP)
+
+_MAX_SENTENCES = 1_000_000  # what one vocabulary is learned from: more costs memory, not quality
+_MAX_SENTENCE_LENGTH = 4000  # characters; the trainer's cost grows steeply with unbroken text
+_SPACE_MARK = "\u2581"  # how pieces write a space
+_TRAINER_RESERVED = re.compile("[\0\u2581\u2585]+")  # a sentence with one of these is thrown away
+_TOO_SMALL = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
+
+
+class Tokenizer:
+    """One vocabulary, for source and target alike.
+
+    Subwords with byte fallback lose nothing: ``decode(encode(text))`` is ``normalise(text)``.
+    Words lose the width of spaces; characters and words lose what the vocabulary lacks.
+
+    Every text but a character one is encoded with a space put before it, so that a word is the
+    same piece wherever it stands; ``decode`` takes that space away again.
+    """
+
+    def __init__(self, spec: TokenizerSpec, model: bytes) -> None:
+        """Open a trained ``model``; raises BundleError where it is none of ours."""
+        self.spec = spec
+        self.model = model
+        self.lead = _lead(spec)
+        self._processor = _open(model)
+        self._pieces: list[str] = [
+            self._processor.id_to_piece(id_) for id_ in range(self._processor.get_piece_size())
+        ]
+        self._spellings = [self._spell(id_) for id_ in range(len(self._pieces))]
+        self._space_mark_ids = self._encode_space_mark()
+
+    @classmethod
+    def train(cls, texts: Iterable[str], spec: TokenizerSpec) -> "Tokenizer":
+        """Learn a vocabulary from ``texts``; the same texts give the same bytes.
+
+        A vocabulary larger than the texts support becomes the largest that they do.
+        Raises SpecError where ``spec.vocabulary_size`` cannot hold the necessary pieces, and
+        InputError where there is no text.
+        """
+        prepared = (_lead(spec) + _prepare(text, spec) for text in texts if text.strip())
+        sentences = _sample(chain.from_iterable(map(_sentences, prepared)), _MAX_SENTENCES)
+        if not sentences:
+            raise InputError("There is no text to learn a vocabulary from.")
+        return cls(spec, _train(sentences, spec))
+
+    @property
+    def size(self) -> int:
+        """How many ids there are; at most ``spec.vocabulary_size``."""
+        return len(self._pieces)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of ``text``, without specials; UNK where nothing fits.
+
+        What looks like a special, as ``</s>`` does, is text like any other.
+        """
+        text = _prepare(text, self.spec)
+        if not text:
+            return []
+        first, *rest = (self.lead + text).split(_SPACE_MARK)
+        ids: list[int] = self._processor.encode(first)
+        for part in rest:
+            ids += self._space_mark_ids
+            ids += self._processor.encode(part)
+        return ids
+
+    def encode_turns(self, turns: Iterable[str]) -> list[int]:
+        """Return the ids of several turns, oldest first, with SEP between them."""
+        ids: list[int] = []
+        for position, turn in enumerate(turns):
+            if position:
+                ids.append(SEP)
+            ids += self.encode(turn)
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text that ``ids`` spell; specials are skipped, broken bytes are U+FFFD."""
+        spelled = b"".join(map(self.spelling, ids))
+        return spelled.decode("utf-8", errors="replace").removeprefix(self.lead)
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """Return each id as a person would look at it: ``▁hello``, ``<0x0A>``, ``</s>``."""
+        return [self._pieces[id_] for id_ in ids]
+
+    def spelling(self, id_: int) -> bytes:
+        """Return the UTF-8 bytes that one id adds to a text; none for specials."""
+        return self._spellings[id_]
+
+    def _spell(self, id_: int) -> bytes:
+        if id_ in SPECIALS:
+            return b""
+        if self._processor.is_byte(id_):
+            return bytes.fromhex(self._pieces[id_][3:5])
+        return self._pieces[id_].replace(_SPACE_MARK, " ").encode()
+
+    def _encode_space_mark(self) -> list[int]:
+        """Say in bytes what the model itself would take for a space."""
+        ids = [self._processor.piece_to_id(f"<0x{byte:02X}>") for byte in _SPACE_MARK.encode()]
+        return ids if UNK not in ids else [UNK]
+
+
+def _open(model: bytes) -> SentencePieceProcessor:
+    problem = "The tokenizer model is damaged or not one of ours."
+    if not model:
+        raise BundleError(problem)
+    try:
+        processor = SentencePieceProcessor(model_proto=model)
+    except RuntimeError as error:
+        raise BundleError(problem) from error
+    specials = (
+        processor.pad_id(),
+        processor.unk_id(),
+        processor.bos_id(),
+        processor.eos_id(),
+        processor.piece_to_id("<sep>"),
+    )
+    if specials != SPECIALS:
+        raise BundleError(problem)
+    return processor
+
+
+def _lead(spec: TokenizerSpec) -> str:
+    return "" if spec.kind == "char" else " "
+
+
+def _prepare(text: str, spec: TokenizerSpec) -> str:
+    text = normalise(text, lower_case=spec.lower_case)
+    return " ".join(text.split()) if spec.kind == "word" else text
+
+
+def _sentences(text: str) -> Iterator[str]:
+    for part in _TRAINER_RESERVED.split(text):
+        for start in range(0, len(part), _MAX_SENTENCE_LENGTH):  # an empty part yields none
+            yield part[start : start + _MAX_SENTENCE_LENGTH]
+
+
+def _sample(sentences: Iterable[str], limit: int) -> list[str]:
+    """Keep at most ``limit`` sentences, each with the same chance, in one pass (Vitter's R)."""
+    choose = random.Random(0)  # noqa: S311 (repeatable on purpose; nothing secret hangs on it)
+    kept: list[str] = []
+    for seen, sentence in enumerate(sentences):
+        if seen < limit:
+            kept.append(sentence)
+        elif (place := choose.randrange(seen + 1)) < limit:
+            kept[place] = sentence
+    return kept
+
+
+def _train(sentences: Sequence[str], spec: TokenizerSpec) -> bytes:
+    subwords = spec.kind in {"unigram", "bpe"}
+    model = BytesIO()
+    try:
+        SentencePieceTrainer.train(
+            sentence_iterator=iter(sentences),
+            model_writer=model,
+            model_type=spec.kind,
+            vocab_size=spec.vocabulary_size,
+            hard_vocab_limit=False,
+            character_coverage=spec.character_coverage,
+            required_chars=_SPACE_MARK,  # rare or not: a space in bytes would come back as a mark
+            byte_fallback=spec.byte_fallback and subwords,
+            pad_id=PAD,
+            unk_id=UNK,
+            bos_id=BOS,
+            eos_id=EOS,
+            control_symbols=["<sep>"],
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            max_sentence_length=4 * _MAX_SENTENCE_LENGTH + 1,
+            shuffle_input_sentence=False,
+            num_threads=1,  # several would add in another order each time
+            minloglevel=3,
+        )
+    except RuntimeError as error:
+        raise _explain(error, spec) from error
+    return model.getvalue()
+
+
+def _explain(error: RuntimeError, spec: TokenizerSpec) -> InputError:
+    found = _TOO_SMALL.search(str(error))
+    if not found:
+        return InputError("These texts hold too little to learn a vocabulary from.")
+    spare = ", or switch byte_fallback off (256 pieces)" if spec.byte_fallback else ""
+    return SpecError(
+        f"A {spec.kind} vocabulary of {spec.vocabulary_size} pieces is too small for these texts: "
+        f"their characters and the fixed pieces alone are {found[1]}. "
+        f"Raise vocabulary_size, or lower character_coverage{spare}.",
+        field="vocabulary_size",
+    )
