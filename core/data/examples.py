@@ -1,0 +1,82 @@
+"""What a corpus consists of, and what a model sees of it."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.text.clean import normalise
+
+Split = Literal["train", "valid", "test"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A text and what should become of it: a question and its answer, a sentence in two tongues."""
+
+    source: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialogue:
+    """Two or more turns of a talk, oldest first."""
+
+    turns: tuple[str, ...]
+
+
+Example = Pair | Dialogue
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a model reads, oldest turn first, and what it should say to it."""
+
+    context: tuple[str, ...]
+    reply: str
+
+
+def exchanges(example: Example, *, context_turns: int) -> Iterator[Exchange]:
+    """Yield what can be learned from ``example``: of a dialogue, every turn but the first.
+
+    The context holds the last ``context_turns`` turns before the reply, or fewer at the start.
+    """
+    if isinstance(example, Pair):
+        yield Exchange((example.source,), example.target)
+        return
+    for position in range(1, len(example.turns)):
+        context = example.turns[max(0, position - context_turns) : position]
+        yield Exchange(context, example.turns[position])
+
+
+def to_content(example: Example) -> dict[str, Any]:
+    """Return ``example`` as it is kept in the database: ``{source, target}`` or ``{turns}``."""
+    if isinstance(example, Pair):
+        return {"source": example.source, "target": example.target}
+    return {"turns": list(example.turns)}
+
+
+def from_content(content: Mapping[str, Any]) -> Example:
+    """Return the example that ``to_content`` made ``content`` of."""
+    if "turns" in content:
+        return Dialogue(tuple(content["turns"]))
+    return Pair(content["source"], content["target"])
+
+
+def place(example: Example) -> float:
+    """Return where in [0, 1) ``example`` falls when a corpus is divided.
+
+    It depends on the source (the first turn of a dialogue) alone, and neither on its case nor
+    its spacing: examples with one source share one place, in every corpus and on every machine.
+    """
+    source = example.source if isinstance(example, Pair) else example.turns[0]
+    key = " ".join(normalise(source).casefold().split())
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48
+
+
+def split_of(example: Example, *, valid_share: float, test_share: float) -> Split:
+    """Return the split of ``example``; examples with one source are never parted."""
+    where = place(example)
+    if where < valid_share:
+        return "valid"
+    return "test" if where < valid_share + test_share else "train"
