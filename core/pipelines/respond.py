@@ -12,7 +12,7 @@ from core.errors import InputError, MalgilError, ReplyTimeoutError, SpecError
 from core.pipelines.bundle import Bundle, Models
 from core.queue.messages import Ask, Candidate, Reply
 from core.specs import DecodeSpec, parse
-from core.text.tokenizer import TextStream
+from core.text.stream import TextStream
 
 log = structlog.get_logger()
 

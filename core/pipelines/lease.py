@@ -1,0 +1,77 @@
+"""Holding a job while it is worked on."""
+
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.errors import LeaseLostError
+from core.storage import jobs
+
+log = structlog.get_logger()
+
+RENEW_S = 1.0  # at the latest; also how old the progress that people see can be
+
+
+class Lease:
+    """Renews the lease of one attempt from a thread, carries progress, listens for cancel.
+
+    A context manager: the thread lives inside it. ``lost`` and ``cancelled`` are read between
+    two pieces of work; ``progress`` is replaced by whoever works.
+    """
+
+    def __init__(
+        self,
+        *,
+        sessions: sessionmaker[Session],
+        job_id: UUID,
+        attempt: int,
+        lease_s: float,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.job_id = job_id
+        self.attempt = attempt
+        self.progress: dict[str, Any] = {}
+        self.lost = False
+        self.cancelled = False
+        self._sessions = sessions
+        self._lease_s = lease_s
+        self._now = now
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    def __enter__(self) -> "Lease":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raise LeaseLostError if another worker has the job by now."""
+        if self.lost:
+            raise LeaseLostError(f"attempt {self.attempt} no longer holds job {self.job_id}")
+
+    def _keep(self) -> None:
+        while not self._over.wait(min(RENEW_S, self._lease_s / 4)):
+            try:
+                with self._sessions.begin() as session:
+                    self.cancelled |= jobs.hold(
+                        session,
+                        self.job_id,
+                        attempt=self.attempt,
+                        lease_s=self._lease_s,
+                        now=self._now(),
+                        progress=self.progress,
+                    )
+            except LeaseLostError:
+                self.lost = True
+                return
+            except SQLAlchemyError as error:  # an outage is waited out; the next turn tries again
+                log.warning("the lease could not be renewed", error=str(error))

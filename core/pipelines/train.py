@@ -1,0 +1,220 @@
+"""The training way: a claimed job row in, a checkpoint out; every write under the job's attempt."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import structlog
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.data.examples import Example, example_of
+from core.errors import LeaseLostError, MalgilError
+from core.pipelines.learn import Event, Finished, Saved, Stage, learn
+from core.pipelines.lease import Lease
+from core.specs import TrainJob, parse
+from core.storage import aliases, checkpoints, corpora, jobs
+from core.storage.blobs import Blobs
+from core.storage.tables import EventKind, Split
+from core.training.loop import Measured, Progress, Validated
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """What a job is worked on with."""
+
+    sessions: sessionmaker[Session]
+    blobs: Blobs
+    scratch: Path  # a directory of its own, thrown away afterwards
+    lease_s: float
+    now: Callable[[], datetime]
+    leaving: Callable[[], bool]  # whether the process should end: snapshot, give back, go
+
+
+def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
+    """Work on a job that was claimed as ``attempt``, from its newest snapshot if it has one.
+
+    Ends with the job succeeded, failed or cancelled, or given back to the queue because the
+    process is leaving. Once the lease is lost nothing more is written.
+    """
+    lease = Lease(
+        sessions=workshop.sessions,
+        job_id=job_id,
+        attempt=attempt,
+        lease_s=workshop.lease_s,
+        now=workshop.now,
+    )
+    with lease:
+        try:
+            _Training(lease, workshop).run()
+        except LeaseLostError as error:
+            log.warning("stopped without writing", reason=str(error))
+        except MalgilError as error:
+            with workshop.sessions.begin() as session:
+                jobs.fail(session, job_id, attempt=attempt, error=str(error), now=workshop.now())
+
+
+class _Training:
+    """One attempt at one job: hears the events of learning and keeps what must be kept."""
+
+    def __init__(self, lease: Lease, workshop: Workshop) -> None:
+        self.lease = lease
+        self.workshop = workshop
+        self.saved_at = time.monotonic()
+        self.stage = ""
+        with workshop.sessions() as session:
+            job = jobs.get(session, lease.job_id)
+            self.corpus_id = job.corpus_id
+            self.spec = parse(TrainJob, job.spec)
+            self.snapshot = jobs.snapshot(session, lease.job_id)
+
+    def run(self) -> None:
+        """Learn to the end, or until the job is cancelled or the process is leaving."""
+        self._begin()
+        resume = self.workshop.blobs.get(self.snapshot.blob_key) if self.snapshot else None
+        events = learn(
+            self._examples,
+            self.spec.plan,
+            scratch=self.workshop.scratch,
+            resume=resume,
+            due=self._due,
+        )
+        for event in events:
+            self.lease.check()
+            self._keep(event)
+            if self.lease.cancelled and not isinstance(event, Finished):
+                self._stop()
+                return
+            if self.workshop.leaving() and isinstance(event, Saved | Stage):
+                self._give_back()
+                return
+
+    def _begin(self) -> None:
+        """Say where this attempt starts, and forget what the curve told beyond that point."""
+        attempt, step = self.lease.attempt, self.snapshot.step if self.snapshot else 0
+        start = f"goes on from the snapshot at step {step}" if step else "starts at the beginning"
+        with self.workshop.sessions.begin() as session:
+            jobs.forget_metrics_after(session, self.lease.job_id, attempt=attempt, step=step)
+            self._add(session, EventKind.LOG, {"message": f"attempt {attempt} {start}"})
+
+    def _due(self) -> bool:
+        late = time.monotonic() - self.saved_at >= self.spec.plan.train.snapshot_every_s
+        return late or self.workshop.leaving()
+
+    def _examples(self, split: str) -> Iterator[Example]:
+        with self.workshop.sessions() as session:
+            for content in corpora.stream(session, self.corpus_id, Split(split)):
+                yield example_of(content)
+
+    def _keep(self, event: Event) -> None:
+        match event:
+            case Progress():
+                self.lease.progress = {"stage": "train", **asdict(event)}
+            case Measured() | Validated():
+                self._measure(event)
+            case Stage():
+                self._enter(event)
+            case Saved():
+                self._save(event)
+            case Finished():
+                self._finish(event)
+
+    def _measure(self, event: Measured | Validated) -> None:
+        data = asdict(event)
+        step = data.pop("step")
+        with self.workshop.sessions.begin() as session:
+            self._add(session, EventKind.METRICS, data, step=step)
+
+    def _enter(self, stage: Stage) -> None:
+        self.lease.progress = {**self.lease.progress, "stage": stage.name, "detail": stage.detail}
+        if stage.name != self.stage:
+            self.stage = stage.name
+            with self.workshop.sessions.begin() as session:
+                data = {"stage": stage.name, "message": f"{stage.name}: {stage.detail}"}
+                self._add(session, EventKind.LOG, data)
+
+    def _save(self, event: Saved) -> None:
+        """Blob first, then the row under the attempt; the snapshot before it is thrown away."""
+        key = self.workshop.blobs.put(event.data)
+        with self.workshop.sessions.begin() as session:
+            before = jobs.put_snapshot(
+                session,
+                self.lease.job_id,
+                attempt=self.lease.attempt,
+                step=event.step,
+                blob_key=key,
+                bytes_=len(event.data),
+                now=self.workshop.now(),
+            )
+        self._forget(before, but=key)
+        self.saved_at = time.monotonic()
+
+    def _finish(self, event: Finished) -> None:
+        """Checkpoint, alias and end state in one transaction: all of it happens, once, or none."""
+        now = self.workshop.now()
+        key = self.workshop.blobs.put(event.data)
+        with self.workshop.sessions.begin() as session:
+            checkpoint = checkpoints.add(
+                session,
+                job_id=self.lease.job_id,
+                step=event.step,
+                spec=self.spec.plan.model_dump(mode="json"),
+                metrics=event.metrics,
+                report=event.report,
+                blob_key=key,
+                bytes_=len(event.data),
+                now=now,
+            )
+            if self.spec.promote_to is not None:
+                aliases.promote(session, self.spec.promote_to, checkpoint.id, now=now)
+            jobs.succeed(session, self.lease.job_id, attempt=self.lease.attempt, now=now)
+        self._drop_snapshot()
+
+    def _stop(self) -> None:
+        with self.workshop.sessions.begin() as session:
+            jobs.stop(
+                session, self.lease.job_id, attempt=self.lease.attempt, now=self.workshop.now()
+            )
+        self._drop_snapshot()
+
+    def _give_back(self) -> None:
+        with self.workshop.sessions.begin() as session:
+            jobs.give_back(
+                session,
+                self.lease.job_id,
+                attempt=self.lease.attempt,
+                reason="the worker is leaving; another one goes on",
+                now=self.workshop.now(),
+                max_attempts=None,
+            )
+
+    def _drop_snapshot(self) -> None:
+        with self.workshop.sessions.begin() as session:
+            key = jobs.drop_snapshot(session, self.lease.job_id)
+        self._forget(key)
+
+    def _forget(self, key: str | None, *, but: str | None = None) -> None:
+        if key is None or key == but:
+            return
+        with self.workshop.sessions() as session:
+            used = checkpoints.blob_in_use(session, key)
+        if not used:
+            self.workshop.blobs.delete(key)
+
+    def _add(
+        self, session: Session, kind: EventKind, data: dict[str, Any], step: int | None = None
+    ) -> None:
+        jobs.add_event(
+            session,
+            self.lease.job_id,
+            attempt=self.lease.attempt,
+            kind=kind,
+            step=step,
+            data=data,
+            now=self.workshop.now(),
+        )

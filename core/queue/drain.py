@@ -1,0 +1,147 @@
+"""The answering side of the reply way: read asks in batches, post replies, lose nothing.
+
+An ask stays in the stream until its final reply is posted; both happen in one transaction.
+What a dead worker left unanswered is claimed by the next one that drains.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from core.errors import MalgilError
+from core.queue.broker import ALIVE_S
+from core.queue.messages import (
+    BELL,
+    INBOX,
+    INBOX_GROUP,
+    INFERENCE_QUEUE,
+    Ask,
+    Reply,
+    alive_key,
+    dump_replies,
+    replies_key,
+)
+
+log = structlog.get_logger()
+
+MAILBOX_EXPIRES_S = 60
+MAILBOX_LENGTH = 10_000
+CONSUMER_ALIVE_S = 5  # a worker silent for this long is dead; its asks go to another
+MAX_DELIVERIES = 3  # an ask that was in the hands of so many dying workers is refused
+
+
+def consumer_key(name: str) -> str:
+    """Return the key that exists while the worker called ``name`` lives."""
+    return f"malgil:consumer:{name}"
+
+
+class Drain:
+    """One worker's hold on the inbox; ``name`` is its own among all workers."""
+
+    def __init__(self, redis: "Redis", *, name: str) -> None:
+        self._redis = redis
+        self._name = name
+        self._entries: dict[str, bytes] = {}  # ask id -> entry in the stream
+
+    def beat(self) -> None:
+        """Say that this worker lives."""
+        self._redis.set(consumer_key(self._name), 1, ex=CONSUMER_ALIVE_S)
+
+    def begin(self) -> None:
+        """Silence the bell *before* reading: an ask that comes later rings again."""
+        self._redis.delete(BELL)
+
+    def read(self, count: int) -> list[tuple[Ask, float]]:
+        """Return up to ``count`` new asks with their arrival in Unix seconds; never waits."""
+        try:
+            heard: Any = self._redis.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
+        except ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            self._make_group()
+            return self.read(count)
+        return self._taken([entry for _, entries in heard or () for entry in entries])
+
+    def claim(self, count: int) -> list[tuple[Ask, float]]:
+        """Return up to ``count`` asks that dead workers left unanswered."""
+        try:
+            consumers = self._redis.xinfo_consumers(INBOX, INBOX_GROUP)
+        except ResponseError:  # no stream or no group yet: nothing was ever left
+            return []
+        taken: list[tuple[Ask, float]] = []
+        for consumer in consumers:
+            name = consumer["name"].decode()
+            if name == self._name or self._redis.exists(consumer_key(name)):
+                continue
+            if consumer["pending"] == 0:
+                self._redis.xgroup_delconsumer(INBOX, INBOX_GROUP, name)
+            elif len(taken) < count:
+                taken += self._claim_from(name, count - len(taken))
+        return taken
+
+    def send(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
+        """Post ``replies``; with its final one an ask leaves the inbox, in the same transaction."""
+        by_mailbox: dict[str, list[Reply]] = defaultdict(list)
+        ended = []
+        for ask, reply in replies:
+            by_mailbox[ask.mailbox].append(reply)
+            if reply.final and ask.id in self._entries:
+                ended.append(self._entries.pop(ask.id))
+        with self._redis.pipeline(transaction=True) as pipe:
+            for mailbox, batch in by_mailbox.items():
+                key = replies_key(mailbox)
+                pipe.xadd(
+                    key, {"replies": dump_replies(batch)}, maxlen=MAILBOX_LENGTH, approximate=True
+                )
+                pipe.expire(key, MAILBOX_EXPIRES_S)
+            if ended:
+                pipe.xack(INBOX, INBOX_GROUP, *ended)
+                pipe.xdel(INBOX, *ended)
+                pipe.set(alive_key(INFERENCE_QUEUE), self._name, ex=int(ALIVE_S))
+            pipe.execute()
+
+    def _make_group(self) -> None:
+        try:
+            self._redis.xgroup_create(INBOX, INBOX_GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    def _claim_from(self, name: str, count: int) -> list[tuple[Ask, float]]:
+        left: Any = self._redis.xpending_range(
+            INBOX, INBOX_GROUP, min="-", max="+", count=count, consumername=name
+        )
+        if not left:
+            return []
+        times = {one["message_id"]: one["times_delivered"] for one in left}
+        entries: Any = self._redis.xclaim(INBOX, INBOX_GROUP, self._name, 0, list(times))
+        log.warning("took over the asks of a dead worker", worker=name, asks=len(entries))
+        fresh = [one for one in entries if times.get(one[0], 0) < MAX_DELIVERIES]
+        self._refuse([one for one in entries if times.get(one[0], 0) >= MAX_DELIVERIES])
+        return self._taken(fresh)
+
+    def _refuse(self, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        message = f"{MAX_DELIVERIES} workers died with this ask in hand"
+        self.send(
+            [
+                (ask, Reply(id=ask.id, error=MalgilError.__name__, message=message))
+                for ask, _ in self._taken(entries)
+            ]
+        )
+
+    def _taken(
+        self, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]
+    ) -> list[tuple[Ask, float]]:
+        asks = []
+        for entry, fields in entries:
+            if not fields:  # taken back by the asker after it was delivered
+                self._redis.xack(INBOX, INBOX_GROUP, entry)
+                continue
+            ask = Ask.load(fields[b"ask"])
+            self._entries[ask.id] = entry
+            asks.append((ask, int(entry.split(b"-")[0]) / 1e3))
+        return asks

@@ -1,0 +1,130 @@
+from itertools import product
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.decoding.search import search
+from core.decoding.step import Hypothesis, normalised
+from core.models.build import build
+from core.specs import DecodeSpec, ModelSpec
+from core.text.tokenizer import BOS, EOS, PAD, SEP, UNK
+from tests.core.decoding.tables import Table, random_table
+
+WORDS = (UNK, 5, 6, 7)  # with five specials, a vocabulary of 8
+
+
+def ask(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
+    return torch.arange(rows).unsqueeze(1), torch.ones(rows, 1, dtype=torch.bool)
+
+
+def every_sequence(table: Table, source: int, longest: int, penalty: float) -> list[Hypothesis]:
+    found = []
+    for length in range(longest):
+        for tokens in product(WORDS, repeat=length):
+            path = [BOS, *tokens, EOS]
+            steps = zip(path, path[1:], strict=False)
+            log_prob = sum(float(table.log_probs[source, a, b]) for a, b in steps)
+            found.append(
+                Hypothesis(tokens, log_prob, normalised(log_prob, length + 1, penalty), ended=True)
+            )
+    return sorted(found, key=lambda one: -one.score)
+
+
+@given(seed=st.integers(0, 1000), sizes=st.lists(st.integers(1, 6), min_size=1, max_size=5))
+@settings(max_examples=60, deadline=None)
+def test_rows_of_any_width_decode_in_company_as_they_do_alone(seed, sizes) -> None:
+    table = random_table(len(sizes), 6, seed)
+    specs = [DecodeSpec(beam_size=k, n_best=max(1, k // 2), max_tokens=4 + k) for k in sizes]
+    source, mask = ask(len(sizes))
+    together = search(table, source, mask, specs=specs)
+    for row, spec in enumerate(specs):
+        alone = search(table, source[[row]], mask[[row]], specs=[spec])[0]
+        assert [one.tokens for one in together[row]] == [one.tokens for one in alone]
+        assert together[row][0].score == pytest.approx(alone[0].score, abs=1e-5)
+
+
+@given(seed=st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_a_beam_of_one_is_greedy_search(seed) -> None:
+    table = random_table(3, 6, seed)
+    source, mask = ask(3)
+    narrow = DecodeSpec(beam_size=1, max_tokens=9)
+    by_greedy = search(table, source, mask, specs=[narrow] * 3)
+    with_wide_company = search(table, source, mask, specs=[narrow, narrow, DecodeSpec()])
+    for greedy, beam in zip(by_greedy[:2], with_wide_company[:2], strict=True):
+        assert greedy[0].tokens == beam[0].tokens
+        assert greedy[0].score == pytest.approx(beam[0].score, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_wide_beam_finds_the_likeliest_of_all_sequences(seed: int) -> None:
+    table = random_table(1, 3, seed)
+    source, mask = ask(1)
+    table.log_probs[:, :, EOS] -= 1.0  # long enough to make the search work
+    spec = DecodeSpec(beam_size=16, max_tokens=3, n_best=3, length_penalty=0.0)
+    found = search(table, source, mask, specs=[spec])[0]
+    best = [one for one in every_sequence(table, 0, 4, 0.0) if len(one.tokens) < 3]
+    ended = [one for one in found if one.ended]
+    assert ended
+    assert ended[0].score == pytest.approx(best[0].score, abs=1e-4)
+
+
+@given(seed=st.integers(0, 1000), width=st.integers(2, 8))
+@settings(max_examples=40, deadline=None)
+def test_n_best_is_distinct_and_sorted(seed, width) -> None:
+    table = random_table(2, 6, seed)
+    source, mask = ask(2)
+    spec = DecodeSpec(beam_size=width, n_best=width, max_tokens=8)
+    for hypotheses in search(table, source, mask, specs=[spec, spec]):
+        assert len({one.tokens for one in hypotheses if one.ended}) == sum(
+            one.ended for one in hypotheses
+        )
+        assert [one.score for one in hypotheses] == sorted(
+            (one.score for one in hypotheses), reverse=True
+        )
+
+
+@given(seed=st.integers(0, 1000), width=st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_tokens_called_certain_are_those_that_are_returned(seed, width) -> None:
+    table = random_table(3, 6, seed)
+    source, mask = ask(3)
+    heard: dict[int, list[int]] = {0: [], 1: [], 2: []}
+    specs = [DecodeSpec(beam_size=width, max_tokens=10)] * 3
+    answers = search(
+        table, source, mask, specs=specs, on_token=lambda row, token: heard[row].append(token)
+    )
+    for row, hypotheses in enumerate(answers):
+        assert tuple(heard[row]) == hypotheses[0].tokens
+
+
+def test_no_reply_is_longer_than_allowed_and_none_holds_specials() -> None:
+    table = random_table(2, 6, 3)
+    table.log_probs[:, :, EOS] = -50.0
+    source, mask = ask(2)
+    specs = [DecodeSpec(beam_size=1, max_tokens=3), DecodeSpec(beam_size=4, max_tokens=7)]
+    short, long = search(table, source, mask, specs=specs)
+    assert len(short[0].tokens) == 3
+    assert len(long[0].tokens) == 7
+    assert not short[0].ended
+    assert not {PAD, BOS, SEP, EOS} & {*short[0].tokens, *long[0].tokens}
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_model_answers_in_a_batch_what_it_answers_alone(cell) -> None:
+    torch.manual_seed(4)
+    spec = ModelSpec(cell=cell, embedding_dim=16, hidden_dim=24, dropout=0.0)
+    model = build(spec, vocabulary_size=40).eval()
+    model.generator.bias.data.normal_(std=0.5)
+    lengths = torch.randint(1, 12, (32,))
+    source = torch.randint(5, 40, (32, 15))
+    mask = torch.arange(15).expand(32, -1) < lengths.unsqueeze(1)
+    specs = [DecodeSpec(beam_size=1 + row % 4, max_tokens=5 + row % 9) for row in range(32)]
+    together = search(model, source, mask, specs=specs)
+    for row, spec in enumerate(specs):
+        length = int(lengths[row])
+        alone = search(model, source[[row], :length], mask[[row], :length], specs=[spec])[0]
+        assert alone[0].tokens == together[row][0].tokens
+        assert alone[0].score == pytest.approx(together[row][0].score, abs=1e-5)

@@ -1,0 +1,26 @@
+"""The Celery application: ``celery -A workers.app worker -Q ...`` and ``... beat``.
+
+Three kinds of process run it, none of which imports torch here: inference workers
+(``-Q malgil.inference -P threads -c 1``), job workers (``-Q malgil.jobs,malgil.sweep
+-P threads -c 4``: one job at a time, the other threads answer canaries and sweeps) and beat.
+"""
+
+from celery import Celery
+
+from core.queue.broker import celery_settings
+from core.queue.messages import SWEEP, SWEEP_QUEUE
+from core.settings import Settings
+
+settings = Settings()
+
+app = Celery("malgil", include=["workers.inference", "workers.jobs", "workers.canary"])
+app.conf.update(celery_settings(settings.redis_url))
+app.conf.beat_scheduler = "celery.beat:Scheduler"  # keeps nothing on disk, and so no pickle
+app.conf.beat_max_loop_interval = settings.sweep_s
+app.conf.beat_schedule = {
+    "sweep": {
+        "task": SWEEP,
+        "schedule": settings.sweep_s,
+        "options": {"queue": SWEEP_QUEUE, "expires": 4 * settings.sweep_s},
+    }
+}

@@ -1,0 +1,38 @@
+"""One process for one job: ``python -m workers.child JOB ATTEMPT SCRATCH``.
+
+Memory that training took goes back to the system with the process, and whatever kills it kills
+nothing else. It leaves when told to (SIGTERM) or when the worker that started it is gone.
+"""
+
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from uuid import UUID
+
+from workers import runtime
+
+
+def main(job_id: str, attempt: str, scratch: str) -> None:
+    """Work on the job until it ends or the process should leave."""
+    leaving = threading.Event()
+    parent = os.getppid()
+    signal.signal(signal.SIGTERM, lambda *_: leaving.set())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides, and tells us by SIGTERM
+    runtime.use_threads(runtime.settings().threads)
+    from core.pipelines.train import Workshop, train
+
+    workshop = Workshop(
+        sessions=runtime.sessions(),
+        blobs=runtime.blobs(),
+        scratch=Path(scratch),
+        lease_s=runtime.settings().lease_s,
+        now=runtime.now,
+        leaving=lambda: leaving.is_set() or os.getppid() != parent,
+    )
+    train(UUID(job_id), int(attempt), workshop)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,108 @@
+"""The inference worker: woken by a doorbell, it drains the inbox until nothing is left."""
+
+import threading
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery.signals import worker_ready
+from redis.exceptions import RedisError
+
+from core.queue.drain import CONSUMER_ALIVE_S, Drain
+from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
+from core.storage import aliases, checkpoints
+from workers import runtime
+from workers.app import app
+
+if TYPE_CHECKING:
+    from core.pipelines.respond import Responder
+
+log = structlog.get_logger()
+
+TURN_S = 1.0  # one doorbell is answered this long, then canaries get their turn
+_loading = threading.Lock()
+ALIAS_S = 0.5  # how old an alias may be that an ask is resolved by
+
+
+@app.task(name=ANSWER_ASKS, ignore_result=True)
+def answer() -> None:
+    """Answer whatever waits. Batches grow with what came while the one before was worked on."""
+    inbox, responder = drain(), _responder()
+    limit = runtime.settings().batch_limit
+    until = time.monotonic() + TURN_S
+    inbox.begin()
+    asks = inbox.claim(limit) or inbox.read(limit)
+    while asks:
+        responder.answer(asks, inbox.send)
+        if time.monotonic() > until:
+            runtime.doorbell().ring_inbox()
+            return
+        asks = inbox.read(limit)
+
+
+@cache
+def drain() -> Drain:
+    """Return this process's hold on the inbox."""
+    return Drain(runtime.redis(), name=runtime.worker_name())
+
+
+def _responder() -> "Responder":
+    """Return what answers; the first call loads torch, which takes seconds."""
+    with _loading:
+        return _load_responder()
+
+
+@cache
+def _load_responder() -> "Responder":
+    runtime.use_threads(runtime.settings().threads)
+    from core.pipelines.bundle import Models
+    from core.pipelines.respond import Responder
+
+    models = Models(_fetch, limit=runtime.settings().models_in_memory)
+    return Responder(models=models, resolve=_Aliases().resolve)
+
+
+def _fetch(checkpoint: str) -> bytes:
+    with runtime.sessions()() as session:
+        key = checkpoints.resolve(session, checkpoint).blob_key
+    return runtime.blobs().get(key)
+
+
+class _Aliases:
+    """Turns what people call a model into a checkpoint id, asking the database now and then."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, str]] = {}
+
+    def resolve(self, name: str) -> str:
+        """Return the checkpoint id; raises NotFoundError."""
+        known = self._known.get(name)
+        if known is not None and time.monotonic() - known[0] < ALIAS_S:
+            return known[1]
+        with runtime.sessions()() as session:
+            checkpoint = str(checkpoints.resolve(session, name).id)
+        self._known[name] = (time.monotonic(), checkpoint)
+        return checkpoint
+
+
+@worker_ready.connect
+def _warm_up(sender: Any, **_: Any) -> None:
+    """Load torch before the first ask needs it, and start to say that this worker lives."""
+    if INFERENCE_QUEUE not in {queue.name for queue in sender.task_consumer.queues}:
+        return
+    threading.Thread(target=_live, name="consumer", daemon=True).start()
+    _responder()
+    with runtime.sessions()() as session:
+        served = [str(alias.checkpoint_id) for alias in aliases.page(session)]
+    log.info("ready to answer", aliases=len(served))
+    runtime.doorbell().ring_inbox()
+
+
+def _live() -> None:
+    while True:
+        try:
+            drain().beat()
+        except RedisError as error:
+            log.warning("cannot say that this worker lives", error=str(error))
+        time.sleep(CONSUMER_ALIVE_S / 4)

@@ -1,0 +1,115 @@
+"""The job worker: claims what is next, has a child process of its own do it, watches over it.
+
+This process never imports torch. The child holds the lease; if it dies, the job goes back to
+the queue at once with the reason, and its next attempt goes on from the last snapshot.
+"""
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import structlog
+from celery.signals import worker_shutting_down
+
+from core.errors import LeaseLostError
+from core.queue.messages import INBOX, RUN_JOB, SWEEP
+from core.storage import corpora, jobs
+from core.storage.tables import Job
+from workers import runtime
+from workers.app import app
+
+log = structlog.get_logger()
+
+TAIL_BYTES = 2000  # of a dead child's last words
+RINGS_AT_ONCE = 4
+WATCH_S = 0.1
+FORGET_IMPORTS_AFTER = timedelta(hours=1)
+
+_leaving = threading.Event()
+_busy = threading.Lock()  # one job at a time in one worker
+
+
+@app.task(name=RUN_JOB, ignore_result=True)
+def run() -> None:
+    """Work on jobs, the most urgent first, until none is left; hearing this twice is safe."""
+    if not _busy.acquire(blocking=False):
+        return
+    try:
+        while not _leaving.is_set() and (job := _claim()) is not None:
+            _work(job)
+    finally:
+        _busy.release()
+
+
+@app.task(name=SWEEP, ignore_result=True)
+def sweep() -> None:
+    """Ring again for what was left lying: jobs never rung for or abandoned, asks unanswered."""
+    with runtime.sessions().begin() as session:
+        waiting = jobs.waiting(session, now=runtime.now())
+        corpora.forget_unfinished(session, before=runtime.now() - FORGET_IMPORTS_AFTER)
+    for _ in range(min(waiting, RINGS_AT_ONCE)):
+        runtime.doorbell().ring_jobs()
+    if runtime.redis().xlen(INBOX):
+        runtime.doorbell().ring_inbox()
+
+
+def _claim() -> Job | None:
+    settings = runtime.settings()
+    with runtime.sessions().begin() as session:
+        return jobs.claim_next(
+            session,
+            worker=runtime.worker_name(),
+            lease_s=settings.lease_s,
+            max_attempts=settings.max_attempts,
+            now=runtime.now(),
+        )
+
+
+def _work(job: Job) -> None:
+    """Have a child work on ``job``; when this worker is told to leave, so is the child."""
+    with tempfile.TemporaryDirectory(prefix="malgil-job-") as scratch:
+        words = Path(scratch) / "child.log"
+        command = [sys.executable, "-m", "workers.child", str(job.id), str(job.attempt), scratch]
+        with words.open("wb") as out:
+            child = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)  # noqa: S603 (our own module)
+        log.info("a child works on a job", job=str(job.id), attempt=job.attempt, pid=child.pid)
+        told = False
+        while child.poll() is None:
+            if _leaving.is_set() and not told:
+                child.terminate()
+                told = True
+            time.sleep(WATCH_S)
+        if child.returncode != 0:
+            _bury(job, child.returncode, _tail(words))
+
+
+def _bury(job: Job, returncode: int, last_words: str) -> None:
+    """Give the job of a dead child back, with the reason; a late report is refused and dropped."""
+    how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
+    log.warning("a child died", job=str(job.id), attempt=job.attempt, how=how)
+    try:
+        with runtime.sessions().begin() as session:
+            jobs.give_back(
+                session,
+                job.id,
+                attempt=job.attempt,
+                reason=f"attempt {job.attempt} died by {how}\n{last_words}".strip(),
+                now=runtime.now(),
+                max_attempts=runtime.settings().max_attempts,
+            )
+    except LeaseLostError as error:
+        log.info("the dead child's job had ended already", reason=str(error))
+
+
+def _tail(path: Path) -> str:
+    return path.read_bytes()[-TAIL_BYTES:].decode(errors="replace")
+
+
+@worker_shutting_down.connect
+def _leave(**_: Any) -> None:
+    _leaving.set()

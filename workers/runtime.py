@@ -1,0 +1,67 @@
+"""What one worker process holds open: settings, database, blobs, Redis; made on first use."""
+
+import os
+import socket
+from datetime import UTC, datetime
+from functools import cache
+
+from redis import Redis
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.queue.broker import open_redis
+from core.queue.doorbell import Doorbell
+from core.settings import Settings
+from core.storage.blobs import Blobs
+from core.storage.session import open_engine, open_sessions
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings of this process."""
+    return Settings()
+
+
+@cache
+def sessions() -> sessionmaker[Session]:
+    """Return the maker of database sessions."""
+    return open_sessions(open_engine(settings().database_url))
+
+
+@cache
+def blobs() -> Blobs:
+    """Return the blob store."""
+    return Blobs.open(settings().blobs_url)
+
+
+@cache
+def redis() -> Redis:
+    """Return connections to Redis."""
+    return open_redis(settings().redis_url)
+
+
+@cache
+def doorbell() -> Doorbell:
+    """Return what wakes other workers."""
+    return Doorbell(settings().redis_url)
+
+
+def worker_name() -> str:
+    """Return a name that no other worker has: host and process."""
+    return f"{socket.gethostname()}-{os.getpid()}"
+
+
+def now() -> datetime:
+    """Return this moment in UTC."""
+    return datetime.now(UTC)
+
+
+def use_threads(count: int) -> None:
+    """Let torch use ``count`` threads (0: one for each core), and let idle ones sleep.
+
+    Spinning threads fall to a tenth of their speed when another process wants a core. Call it
+    before torch is imported.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    torch.set_num_threads(count or os.cpu_count() or 1)
