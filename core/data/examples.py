@@ -49,15 +49,15 @@ def exchanges(example: Example, *, context_turns: int) -> Iterator[Exchange]:
         yield Exchange(context, example.turns[position])
 
 
-def to_content(example: Example) -> dict[str, Any]:
+def content_of(example: Example) -> dict[str, Any]:
     """Return ``example`` as it is kept in the database: ``{source, target}`` or ``{turns}``."""
     if isinstance(example, Pair):
         return {"source": example.source, "target": example.target}
     return {"turns": list(example.turns)}
 
 
-def from_content(content: Mapping[str, Any]) -> Example:
-    """Return the example that ``to_content`` made ``content`` of."""
+def example_of(content: Mapping[str, Any]) -> Example:
+    """Return the example that ``content_of`` made ``content`` of."""
     if "turns" in content:
         return Dialogue(tuple(content["turns"]))
     return Pair(content["source"], content["target"])

@@ -7,11 +7,11 @@ from core.data.examples import (
     Example,
     Exchange,
     Pair,
+    content_of,
+    example_of,
     exchanges,
-    from_content,
     place,
     split_of,
-    to_content,
 )
 
 texts = st.text(min_size=1)
@@ -24,7 +24,7 @@ shares = st.floats(0, 0.5)
 
 @given(example=examples)
 def test_an_example_comes_back_from_its_content(example: Example) -> None:
-    assert from_content(to_content(example)) == example
+    assert example_of(content_of(example)) == example
 
 
 def test_a_pair_is_one_exchange() -> None:
