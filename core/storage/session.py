@@ -3,16 +3,17 @@
 import json
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
-from typing import Any
+from typing import Any, TypeVarTuple
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_TIMEOUT_S = 30  # how long a SQLite writer waits for the one before it
-LOCKING = {"malgil_locking": True}  # execution option of a read that must hold off other writers
 READS = ("SELECT", "PRAGMA", "EXPLAIN")
+
+Columns = TypeVarTuple("Columns")
 
 
 def open_engine(url: str) -> Engine:
@@ -37,8 +38,22 @@ def open_engine(url: str) -> Engine:
 
 
 def open_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Make sessions whose rows stay readable after commit."""
-    return sessionmaker(engine, expire_on_commit=False)
+    """Make sessions whose rows stay readable after commit, and are renewed by every read."""
+    return sessionmaker(
+        engine, expire_on_commit=False, execution_options={"populate_existing": True}
+    )
+
+
+def locked(
+    query: Select[*Columns], *, skip_locked: bool = False, exclusive: bool = False
+) -> Select[*Columns]:
+    """Let ``query`` hold what it reads until the transaction ends.
+
+    PostgreSQL locks the rows, so that others can refer to them but not change them; ``exclusive``
+    keeps new references out as well. SQLite locks the whole database against writing.
+    """
+    query = query.with_for_update(key_share=not exclusive, skip_locked=skip_locked)
+    return query.execution_options(malgil_locked=True)
 
 
 def _to_json(value: Any) -> str:
@@ -73,6 +88,6 @@ def _begin_before_writing(
     driver = connection.connection.driver_connection
     if driver is None or driver.in_transaction:
         return
-    locking = context is not None and context.execution_options.get("malgil_locking", False)
-    if locking or not statement.lstrip().upper().startswith(READS):
+    locks = context is not None and context.execution_options.get("malgil_locked", False)
+    if locks or not statement.lstrip().upper().startswith(READS):
         cursor.execute("BEGIN IMMEDIATE")

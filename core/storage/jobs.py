@@ -1,0 +1,286 @@
+"""Queued work: who works on it, under which attempt, and what happened.
+
+Whoever holds a job names its attempt in every write; once another attempt has begun, the write is
+refused with LeaseLostError. Nothing here commits.
+"""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core.errors import ConflictError, NotFoundError
+from core.storage.attempts import end, held, storable, tell, tell_state
+from core.storage.paging import newest_first
+from core.storage.session import locked
+from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus, Snapshot
+
+TURN = (Job.priority.desc(), Job.created_at, Job.id)
+
+
+def enqueue(
+    session: Session,
+    *,
+    kind: JobKind,
+    corpus_id: UUID,
+    spec: dict[str, Any],
+    priority: int,
+    now: datetime,
+) -> Job:
+    """Queue a job. Raises NotFoundError when the corpus is gone."""
+    job = Job(kind=kind, corpus_id=corpus_id, spec=spec, priority=priority, created_at=now)
+    session.add(job)
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise NotFoundError("corpus", corpus_id) from error
+    tell_state(session, job, now=now)
+    return job
+
+
+def get(session: Session, job_id: UUID) -> Job:
+    """Return the job. Raises NotFoundError."""
+    job = session.scalars(select(Job).where(Job.id == job_id)).one_or_none()
+    if job is None:
+        raise NotFoundError("job", job_id)
+    return job
+
+
+def page(
+    session: Session,
+    *,
+    status: JobStatus | None = None,
+    before: UUID | None = None,
+    limit: int,
+) -> list[Job]:
+    """List jobs, newest first; ``before`` is the last id of the page before."""
+    where = [] if status is None else [Job.status == status]
+    return newest_first(session, Job, *where, before=before, limit=limit)
+
+
+def claim_next(
+    session: Session, *, worker: str, lease_s: float, max_attempts: int, now: datetime
+) -> Job | None:
+    """Take the next job that waits or whose lease ran out; None when there is none.
+
+    On the way, jobs that used up their attempts are failed and cancelled ones ended: commit even
+    after None.
+    """
+    _end_hopeless(session, max_attempts=max_attempts, now=now)
+    free = or_(
+        Job.status == JobStatus.QUEUED, and_(_lease_ran_out(now), Job.attempt < max_attempts)
+    )
+    choice = select(Job.id).where(free, ~Job.cancel_requested).order_by(*TURN).limit(1)
+    job = session.scalars(
+        update(Job)
+        .where(Job.id == locked(choice, skip_locked=True).scalar_subquery())
+        .values(
+            status=JobStatus.RUNNING,
+            attempt=Job.attempt + 1,
+            lease_until=now + timedelta(seconds=lease_s),
+            worker=worker,
+            started_at=func.coalesce(Job.started_at, now),
+        )
+        .returning(Job)
+        .execution_options(synchronize_session=False)
+    ).one_or_none()
+    if job is not None:
+        tell_state(session, job, now=now, attempt=job.attempt, worker=worker)
+    return job
+
+
+def hold(
+    session: Session,
+    job_id: UUID,
+    *,
+    attempt: int,
+    lease_s: float,
+    now: datetime,
+    progress: dict[str, Any] | None = None,
+) -> bool:
+    """Renew the lease, note ``progress`` if given, and return whether to stop: cancel was asked.
+
+    Raises LeaseLostError.
+    """
+    job = held(session, job_id, attempt)
+    job.lease_until = now + timedelta(seconds=lease_s)
+    if progress is not None:
+        job.progress = progress
+    session.flush()
+    return job.cancel_requested
+
+
+def succeed(session: Session, job_id: UUID, *, attempt: int, now: datetime) -> None:
+    """End the job well. Raises LeaseLostError."""
+    end(session, held(session, job_id, attempt), JobStatus.SUCCEEDED, now=now)
+
+
+def fail(session: Session, job_id: UUID, *, attempt: int, error: str, now: datetime) -> None:
+    """End the job with the reason why it failed. Raises LeaseLostError."""
+    end(session, held(session, job_id, attempt), JobStatus.FAILED, now=now, error=error)
+
+
+def stop(session: Session, job_id: UUID, *, attempt: int, now: datetime) -> None:
+    """End the job as cancelled. Raises LeaseLostError."""
+    end(session, held(session, job_id, attempt), JobStatus.CANCELLED, now=now)
+
+
+def give_back(
+    session: Session, job_id: UUID, *, attempt: int, max_attempts: int, reason: str, now: datetime
+) -> None:
+    """Let another worker go on with the job at once.
+
+    After the last attempt it is failed with ``reason`` instead, and if cancel was asked it ends
+    here. Raises LeaseLostError.
+    """
+    job = held(session, job_id, attempt)
+    tell(session, job, EventKind.LOG, {"level": "warn", "message": storable(reason)}, now=now)
+    if job.cancel_requested:
+        end(session, job, JobStatus.CANCELLED, now=now)
+    elif attempt >= max_attempts:
+        error = f"Given up after attempt {attempt} of {max_attempts}: {reason}"
+        end(session, job, JobStatus.FAILED, now=now, error=error)
+    else:
+        job.status, job.lease_until, job.worker = JobStatus.QUEUED, None, None
+        tell_state(session, job, now=now)
+
+
+def cancel(session: Session, job_id: UUID, *, now: datetime) -> Job:
+    """End a waiting job at once, or ask the worker of a running one to stop.
+
+    Raises NotFoundError, and ConflictError when the job has ended already.
+    """
+    job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
+    if job is None:
+        raise NotFoundError("job", job_id)
+    if job.status == JobStatus.QUEUED:
+        end(session, job, JobStatus.CANCELLED, now=now)
+    elif job.status == JobStatus.RUNNING:
+        job.cancel_requested = True
+        session.flush()
+    else:
+        raise ConflictError(f"The job has ended already: {job.status}.")
+    return job
+
+
+def position(session: Session, job: Job) -> int | None:
+    """Return how many waiting jobs go before this one; None when it is not waiting."""
+    if job.status != JobStatus.QUEUED:
+        return None
+    ahead = or_(
+        Job.priority > job.priority,
+        and_(
+            Job.priority == job.priority,
+            tuple_(Job.created_at, Job.id) < (job.created_at, job.id),
+        ),
+    )
+    query = select(func.count()).select_from(Job).where(Job.status == JobStatus.QUEUED, ahead)
+    return session.scalars(query).one()
+
+
+def waiting(session: Session, *, now: datetime) -> int:
+    """Return how many jobs a worker could take, or would end, if it were woken now."""
+    ready = or_(Job.status == JobStatus.QUEUED, _lease_ran_out(now))
+    return session.scalars(select(func.count()).select_from(Job).where(ready)).one()
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Return the number of jobs of every status, none left out."""
+    found = session.execute(select(Job.status, func.count()).group_by(Job.status))
+    return {status.value: 0 for status in JobStatus} | {
+        status.value: count for status, count in found
+    }
+
+
+def add_event(
+    session: Session,
+    job_id: UUID,
+    *,
+    attempt: int,
+    kind: EventKind,
+    data: dict[str, Any],
+    now: datetime,
+    step: int | None = None,
+) -> None:
+    """Tell the readers of the job something. Raises LeaseLostError."""
+    tell(session, held(session, job_id, attempt), kind, data, now=now, step=step)
+
+
+def events(session: Session, job_id: UUID, *, after: int = 0, limit: int) -> list[JobEvent]:
+    """Return what happened, oldest first, from the event after id ``after`` on."""
+    query = select(JobEvent).where(JobEvent.job_id == job_id, JobEvent.id > after)
+    return list(session.scalars(query.order_by(JobEvent.id).limit(limit)))
+
+
+def forget_metrics_after(session: Session, job_id: UUID, *, attempt: int, step: int) -> None:
+    """Drop the figures beyond ``step``: a run resumed there tells them again.
+
+    Raises LeaseLostError.
+    """
+    held(session, job_id, attempt)
+    session.execute(
+        delete(JobEvent)
+        .where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.METRICS)
+        .where(JobEvent.step > step)
+    )
+
+
+def put_snapshot(
+    session: Session,
+    job_id: UUID,
+    *,
+    attempt: int,
+    step: int,
+    blob_key: str,
+    bytes_: int,
+    now: datetime,
+) -> str | None:
+    """Remember where the job can be taken up again.
+
+    Returns the key of the blob this one replaces, if it is another one. Raises LeaseLostError.
+    """
+    held(session, job_id, attempt)
+    before = snapshot(session, job_id)
+    replaced = None if before is None or before.blob_key == blob_key else before.blob_key
+    session.merge(
+        Snapshot(
+            job_id=job_id,
+            attempt=attempt,
+            step=step,
+            blob_key=blob_key,
+            bytes=bytes_,
+            created_at=now,
+        )
+    )
+    session.flush()
+    return replaced
+
+
+def snapshot(session: Session, job_id: UUID) -> Snapshot | None:
+    """Return where the job can be taken up again, if anywhere."""
+    return session.scalars(select(Snapshot).where(Snapshot.job_id == job_id)).one_or_none()
+
+
+def drop_snapshot(session: Session, job_id: UUID) -> str | None:
+    """Forget where the job could be taken up again; returns the key of its blob."""
+    query = delete(Snapshot).where(Snapshot.job_id == job_id).returning(Snapshot.blob_key)
+    return session.scalars(query).one_or_none()
+
+
+def _lease_ran_out(now: datetime) -> ColumnElement[bool]:
+    return and_(Job.status == JobStatus.RUNNING, Job.lease_until < now)
+
+
+def _end_hopeless(session: Session, *, max_attempts: int, now: datetime) -> None:
+    cancelled = and_(Job.cancel_requested, or_(Job.status == JobStatus.QUEUED, _lease_ran_out(now)))
+    used_up = and_(_lease_ran_out(now), Job.attempt >= max_attempts)
+    query = select(Job).where(or_(cancelled, used_up)).order_by(*TURN)
+    for job in session.scalars(locked(query, skip_locked=True)).all():
+        if job.cancel_requested:
+            end(session, job, JobStatus.CANCELLED, now=now)
+            continue
+        error = f"Given up after attempt {job.attempt} of {max_attempts}: its worker fell silent."
+        end(session, job, JobStatus.FAILED, now=now, error=error)
