@@ -1,0 +1,121 @@
+"""Which column holds what: as told, or as the names in the file suggest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from core.errors import DataError
+
+Key = str | int  # a name in the header, or a number from 1
+
+_KNOWN_PAIRS = (
+    ("source", "target"),
+    ("src", "tgt"),
+    ("src", "trg"),
+    ("question", "answer"),
+    ("q", "a"),
+    ("input", "output"),
+    ("prompt", "response"),
+    ("prompt", "completion"),
+    ("text", "summary"),
+    ("질문", "답변"),
+    ("질문", "대답"),
+    ("원문", "번역"),
+)
+_KNOWN_TURNS = ("turns", "messages", "dialogue", "dialog", "conversation", "conversations")
+_LANGUAGES = {  # as headers name them
+    *("ar", "cs", "da", "de", "el", "en", "es", "fi", "fr", "he", "hi", "hu", "id", "it", "ja"),
+    *("ko", "nl", "no", "pl", "pt", "ro", "ru", "sv", "th", "tr", "uk", "vi", "zh"),
+    *("chinese", "english", "french", "german", "italian", "japanese", "korean", "russian"),
+    *("spanish", "한국어", "영어", "일본어", "중국어"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """Where the parts of an example are; None leaves it to the names in the file.
+
+    A name of digits, as it comes from a form or a command line, is a number too.
+    """
+
+    source: Key | None = None
+    target: Key | None = None
+    turns: str | None = None
+
+    def named(self) -> bool:
+        """Whether a header is needed to find the columns."""
+        return any(
+            isinstance(key, str) and not key.isdecimal() for key in (self.source, self.target)
+        )
+
+
+GUESSED = Columns()
+Languages = tuple[str | None, str | None]  # of source and target, if known
+
+
+def guess_pair(names: Sequence[str], languages: Languages) -> tuple[int, int] | None:
+    """Return where source and target stand among ``names``, if the names are well known.
+
+    ``languages`` decide first; otherwise two names of languages are source and target in their
+    order. Case and surrounding spaces do not matter.
+    """
+    plain = [name.strip().lower() for name in names]
+    asked = tuple((language or "").lower() for language in languages)
+    for source, target in (asked, *_KNOWN_PAIRS):
+        if source in plain and target in plain and source:
+            return plain.index(source), plain.index(target)
+    tongues = [index for index, name in enumerate(plain) if name in _LANGUAGES]
+    return (tongues[0], tongues[1]) if len(tongues) == 2 else None
+
+
+def find_pair(
+    names: Sequence[str], columns: Columns, languages: Languages, *, numbered: bool
+) -> tuple[int, int]:
+    """Return where source and target stand among ``names``.
+
+    ``numbered`` means that ``names`` are no header but the first row: then, if nothing is told,
+    columns 1 and 2. Raises DataError naming the columns that there are.
+    """
+    told = [
+        None if key is None else _find(names, key, numbered=numbered)
+        for key in (columns.source, columns.target)
+    ]
+    guess = (0, 1) if numbered and len(names) > 1 else guess_pair(names, languages)
+    source, target = (
+        one if one is not None or guess is None else other
+        for one, other in zip(told, guess or (None, None), strict=True)
+    )
+    if source is None or target is None:
+        listing = _listing(names, numbered=numbered)
+        raise DataError(f"Which columns hold source and target? {listing}", field="columns")
+    if source == target:
+        raise DataError("Source and target are the same column.", field="columns")
+    return source, target
+
+
+def find_turns(names: Sequence[str], columns: Columns) -> str:
+    """Return the name under which a dialogue keeps its turns; DataError where there is none."""
+    if columns.turns is not None:
+        return names[_find(names, columns.turns, numbered=False)]
+    known = [name for name in names if name.strip().lower() in _KNOWN_TURNS]
+    if not known:
+        raise DataError(
+            f"Which column holds the turns? {_listing(names, numbered=False)}", field="columns"
+        )
+    return known[0]
+
+
+def _find(names: Sequence[str], key: Key, *, numbered: bool) -> int:
+    plain = [] if numbered else [name.strip().lower() for name in names]
+    if str(key).strip().lower() in plain:
+        return plain.index(str(key).strip().lower())
+    if str(key).isdecimal() and 1 <= int(key) <= len(names):
+        return int(key) - 1
+    problem = f"There is no column {key!r}. {_listing(names, numbered=numbered)}"
+    raise DataError(problem, field="columns")
+
+
+def _listing(names: Sequence[str], *, numbered: bool) -> str:
+    if numbered:
+        return f"The file has no header, and {len(names)} column(s)."
+    shown = ", ".join(name if len(name) <= 40 else name[:39] + "…" for name in names[:20])
+    return f"The first row names these columns: {shown}."
