@@ -1,11 +1,16 @@
 """Which column holds what: as told, or as the names in the file suggest."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from core.errors import DataError
+from core.specs import Spec
 
-Key = str | int  # a name in the header, or a number from 1
+Key = (
+    Annotated[str, Field(min_length=1)] | Annotated[int, Field(ge=1)]
+)  # a name, or a number from 1
 
 _KNOWN_PAIRS = (
     ("source", "target"),
@@ -30,8 +35,7 @@ _LANGUAGES = {  # as headers name them
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
+class Columns(Spec):
     """Where the parts of an example are; None leaves it to the names in the file.
 
     A name of digits, as it comes from a form or a command line, is a number too.
@@ -39,7 +43,7 @@ class Columns:
 
     source: Key | None = None
     target: Key | None = None
-    turns: str | None = None
+    turns: Annotated[str, Field(min_length=1)] | None = None
 
     def named(self) -> bool:
         """Whether a header is needed to find the columns."""

@@ -1,0 +1,190 @@
+"""From uploaded files to a corpus: everything is checked before anything is written."""
+
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice
+from typing import Any, BinaryIO
+
+from pydantic import Field, model_validator
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.data.columns import GUESSED, Columns
+from core.data.examples import content_of, place, split_of
+from core.data.readers import Format, Kind, Line, format_of, read
+from core.errors import DataError, InputError
+from core.specs import Name, Spec
+from core.storage import corpora
+from core.storage.tables import Corpus, CorpusKind, Split
+
+CHUNK = 5000  # examples in one transaction, so that no writer waits long
+SHOWN = 20  # bad lines that an error lists
+GIVE_UP = 100  # bad lines over the limit after which the rest is not looked at
+USUAL_LIMIT = 1000  # one bad line in so many is left out without being asked
+
+Files = Sequence[tuple[str, BinaryIO]]  # name and content, which can be rewound
+Row = tuple[Split, int, dict[str, Any]]
+
+
+class ImportRequest(Spec):
+    """What the files are and what they shall become."""
+
+    name: Name
+    kind: Kind
+    format: Format | None = None  # None: as the end of each file's name says
+    columns: Columns = GUESSED
+    header: bool | None = None  # None: if the first row looks like one
+    source_language: str | None = Field(default=None, min_length=1, max_length=16)
+    target_language: str | None = Field(default=None, min_length=1, max_length=16)
+    licence: str | None = None
+    bad_line_limit: int | None = Field(default=None, ge=0)  # None: one line in a thousand
+    valid_share: float = Field(default=0.05, ge=0, lt=1)
+    test_share: float = Field(default=0.05, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _leave_something_to_train_on(self) -> "ImportRequest":
+        if self.valid_share + self.test_share >= 1:
+            raise ValueError("valid_share and test_share leave nothing to train on")
+        return self
+
+
+def import_corpus(
+    files: Files, *, request: ImportRequest, sessions: sessionmaker[Session], now: datetime
+) -> Corpus:
+    """Make the next version of a corpus out of ``files``, read one after the other.
+
+    An example's split depends on its source alone, so that examples with the same source are
+    never parted, in this version or the next. If that leaves nothing to validate on, the source
+    that comes nearest is taken for it. Lines that cannot be read are left out up to
+    ``request.bad_line_limit``.
+
+    Raises DataError listing the first bad lines where there are more, or where the columns
+    cannot be found, and InputError where there are too few examples; nothing is written then.
+    """
+    if not files:
+        raise InputError("There is no file to import.", field="file")
+    survey = _survey(files, request)
+    valid_share, test_share = _shares(survey, request)
+    sha256, size = _digest(files)
+    with sessions.begin() as session:
+        corpus = corpora.create(
+            session,
+            name=request.name,
+            kind=CorpusKind(request.kind),
+            source_language=request.source_language,
+            target_language=request.target_language,
+            licence=request.licence,
+            sha256=sha256,
+            bytes_=size,
+            now=now,
+        )
+    rows = _rows(files, request, valid_share, test_share)
+    while chunk := list(islice(rows, CHUNK)):
+        with sessions.begin() as session:
+            corpora.add_examples(session, corpus.id, chunk)
+    with sessions.begin() as session:
+        return corpora.finish(session, corpus.id, bad_lines=survey.bad)
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What a first reading found."""
+
+    examples: int = 0
+    bad: int = 0
+    first_bad: list[tuple[int, str]] = field(default_factory=list)
+    lowest: float = 1.0  # place of an example
+    highest: float = 0.0
+
+
+def _survey(files: Files, request: ImportRequest) -> _Survey:
+    survey = _Survey()
+    for name, line in _lines(files, request):
+        if line.example is not None:
+            where = place(line.example)
+            survey.examples += 1
+            survey.lowest, survey.highest = min(survey.lowest, where), max(survey.highest, where)
+            continue
+        survey.bad += 1
+        if survey.bad <= SHOWN:
+            prefix = f"{name}: " if len(files) > 1 else ""
+            survey.first_bad.append((line.number, f"{prefix}{line.problem}"))
+        if survey.bad >= _limit(survey, request) + GIVE_UP:
+            break
+    _refuse_bad(survey, _limit(survey, request))
+    return survey
+
+
+def _refuse_bad(survey: _Survey, limit: int) -> None:
+    if survey.bad <= limit:
+        return
+    seen = survey.bad + survey.examples
+    raise DataError(
+        f"{survey.bad} of the first {seen} lines cannot be read, but only {limit} may be left out."
+        if survey.bad >= limit + GIVE_UP
+        else f"{survey.bad} of {seen} lines cannot be read, but only {limit} may be left out.",
+        lines=survey.first_bad,
+        field="file",
+    )
+
+
+def _limit(survey: _Survey, request: ImportRequest) -> int:
+    if request.bad_line_limit is not None:
+        return request.bad_line_limit
+    return (survey.examples + survey.bad) // USUAL_LIMIT
+
+
+def _shares(survey: _Survey, request: ImportRequest) -> tuple[float, float]:
+    """Return the shares of validation and test that leave no split empty that is needed."""
+    valid_share, test_share = request.valid_share, request.test_share
+    if 0 < valid_share <= survey.lowest:
+        test_share = max(0.0, valid_share + test_share - survey.lowest)
+        valid_share = math.nextafter(survey.lowest, 1)
+    if not survey.examples:
+        raise InputError("There are no examples in the file.", field="file")
+    if survey.highest < valid_share + test_share:
+        raise InputError(
+            f"{survey.examples} example(s) with too few different sources: none is left to train "
+            "on. Add examples, or lower valid_share and test_share.",
+            field="file",
+        )
+    return valid_share, test_share
+
+
+def _rows(
+    files: Files, request: ImportRequest, valid_share: float, test_share: float
+) -> Iterator[Row]:
+    for _, line in _lines(files, request):
+        if line.example is not None:
+            split = split_of(line.example, valid_share=valid_share, test_share=test_share)
+            yield Split(split), line.number, content_of(line.example)
+
+
+def _lines(files: Files, request: ImportRequest) -> Iterator[tuple[str, Line]]:
+    for name, file in files:
+        file.seek(0)
+        found = read(
+            file,
+            format=request.format or format_of(name),
+            kind=request.kind,
+            columns=request.columns,
+            header=request.header,
+            languages=(request.source_language, request.target_language),
+        )
+        try:
+            for line in found:
+                yield name, line
+        except DataError as error:
+            raise DataError(f"{name}: {error}", lines=error.lines, field=error.field) from error
+
+
+def _digest(files: Files) -> tuple[str, int]:
+    digest, size = hashlib.sha256(), 0
+    for _, file in files:
+        file.seek(0)
+        while data := file.read(2**20):
+            digest.update(data)
+            size += len(data)
+    return digest.hexdigest(), size
