@@ -96,13 +96,19 @@ def collate(encoded: EncodedPairs, rows: Iterable[int]) -> Batch:
     """Put ``rows`` of ``encoded`` into tensors, padded to the longest among them."""
     chosen = [int(row) for row in rows]
     source, source_mask = pad_sources([encoded.source[row] for row in chosen])
-    target, target_mask = _pad([[BOS, *encoded.target[row], EOS] for row in chosen])
+    target, target_mask = _pad([_framed(encoded.target[row]) for row in chosen])
     return Batch(source=source, source_mask=source_mask, target=target, target_mask=target_mask)
 
 
 def pad_sources(sources: Sequence[Sequence[int] | Tokens]) -> tuple[Tensor, Tensor]:
     """Return ids (B, S) and mask (B, S); a source without tokens becomes one UNK."""
     return _pad([source if len(source) else [UNK] for source in sources])
+
+
+def _framed(tokens: Tokens) -> Tokens:
+    framed = np.empty(len(tokens) + 2, dtype=np.int32)
+    framed[0], framed[1:-1], framed[-1] = BOS, tokens, EOS
+    return framed
 
 
 def _pad(sequences: Sequence[Sequence[int] | Tokens]) -> tuple[Tensor, Tensor]:
@@ -165,7 +171,7 @@ class _ArrayWriter:
             self._file.close()
             empty = self._length == 0  # and then there is nothing to map
             array = np.load(self._path, mmap_mode=None if empty else "r", allow_pickle=False)
-        return array
+        return np.asarray(array)  # still mapped, but cut ten times faster than a np.memmap
 
     def close(self) -> None:
         self._file.close()
