@@ -152,6 +152,8 @@ class _ArrayWriter:
         self._path = path
         self._kind = np.dtype(kind)
         self._length = 0
+        if path is not None:
+            path.unlink(missing_ok=True)  # whoever still maps the old file keeps it
         self._file: BinaryIO = BytesIO() if path is None else path.open("wb")
         self._write_header()
 

@@ -55,12 +55,16 @@ def test_on_disk_and_in_memory_are_the_same(tokenizer: Tokenizer, tmp_path: Path
         np.testing.assert_array_equal(getattr(disk, part).offsets, getattr(memory, part).offsets)
 
 
-def test_encoding_again_into_a_directory_replaces_what_was_there(
+def test_encoding_again_into_a_directory_leaves_the_old_arrays_to_their_users(
     tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
-    first = encoded(tokenizer, tmp_path).source.tokens.tolist()
+    first = encoded(tokenizer, tmp_path)
+    before = first.source.tokens.tolist()
 
-    assert encoded(tokenizer, tmp_path).source.tokens.tolist() == first
+    EncodedPairs.encode([], tokenizer, max_source_tokens=4, max_target_tokens=4, directory=tmp_path)
+
+    assert first.source.tokens.tolist() == before
+    assert encoded(tokenizer, tmp_path).source.tokens.tolist() == before
 
 
 def test_nothing_to_encode_gives_no_rows(tokenizer: Tokenizer, tmp_path: Path) -> None:
