@@ -14,6 +14,7 @@ from core.data.examples import Example, Exchange, exchanges
 from core.errors import InputError
 from core.metrics.text import corpus_scores, signatures, variety
 from core.models.build import build
+from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
 from core.pipelines.respond import decode_batch
 from core.specs import Plan
@@ -171,6 +172,6 @@ def _encoded(
     return encoded
 
 
-def _fresh(plan: Plan, tokenizer: Tokenizer) -> torch.nn.Module:
+def _fresh(plan: Plan, tokenizer: Tokenizer) -> Seq2Seq:
     torch.manual_seed(plan.train.seed)
     return build(plan.model, vocabulary_size=tokenizer.size)

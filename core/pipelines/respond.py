@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from core.data.batches import pad_sources
+from core.data.batches import encode_source, pad_sources
 from core.decoding.search import search
 from core.errors import InputError, MalgilError, ReplyTimeoutError, SpecError
 from core.pipelines.bundle import Bundle, Models
@@ -28,7 +28,7 @@ def decode_batch(
     """Answer each of ``contexts`` (turns, oldest first) by its own spec; best candidate first."""
     plan, tokenizer = bundle.plan, bundle.tokenizer
     limit = plan.train.max_source_tokens
-    sources = [tokenizer.encode_turns(turns[-plan.context_turns :])[-limit:] for turns in contexts]
+    sources = [encode_source(turns[-plan.context_turns :], tokenizer, limit) for turns in contexts]
     source, mask = pad_sources(sources)
     found = search(bundle.model, source, mask, specs=specs, on_token=on_token)
     return [

@@ -45,11 +45,11 @@ DEMO = Recipe(
     plan=Plan(
         task="chat",
         tokenizer=TokenizerSpec(kind="unigram", vocabulary_size=3000, byte_fallback=True),
-        model=ModelSpec(cell="gru", embedding_dim=128, hidden_dim=256, dropout=0.2),
+        model=ModelSpec(cell="gru", embedding_dim=128, hidden_dim=256, dropout=0.1),
         train=TrainSpec(
-            max_epochs=40,
+            max_epochs=32,
             time_limit_s=110.0,
-            learning_rate=3e-3,
+            learning_rate=5e-3,
             warmup_steps=50,
             decay="linear",
             label_smoothing=0.0,
