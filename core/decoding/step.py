@@ -3,6 +3,7 @@
 Sizes: B rows, V vocabulary.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -42,7 +43,7 @@ class Hypothesis:
 
 def normalised(log_prob: float, length: int, penalty: float) -> float:
     """Return ``log_prob`` over ``length`` (end sign included) to the power of ``penalty``."""
-    return log_prob / float(max(length, 1)) ** penalty
+    return log_prob / math.pow(max(length, 1), penalty)
 
 
 def forbid(log_probs: Tensor, tokens: tuple[int, ...]) -> Tensor:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,14 +49,14 @@ class Saved:
     """A training state as bytes, ready to be stored; the run can be resumed from it."""
 
     step: int
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """The end: the bundle as bytes, and what its report says."""
 
-    data: bytes
+    data: bytes = field(repr=False)
     step: int
     metrics: dict[str, Any]
     report: dict[str, Any]
@@ -81,7 +81,7 @@ def learn(
     state, tokenizer = _resumed(plan, resume)
     if tokenizer is None:
         yield Stage("tokenizer", f"{plan.tokenizer.kind}, up to {plan.tokenizer.vocabulary_size}")
-        tokenizer = Tokenizer.train(_texts(examples, plan), plan.tokenizer)
+        tokenizer = Tokenizer.train(_texts(examples), plan.tokenizer)
     yield Stage("encode", f"{tokenizer.size} pieces in the vocabulary")
     train = _encoded(examples, "train", plan, tokenizer, scratch)
     valid = _encoded(examples, "valid", plan, tokenizer, scratch)
@@ -151,10 +151,9 @@ def _exchanges(examples: Examples, split: str, plan: Plan) -> Iterator[Exchange]
         yield from exchanges(example, context_turns=plan.context_turns)
 
 
-def _texts(examples: Examples, plan: Plan) -> Iterator[str]:
-    for exchange in _exchanges(examples, "train", plan):
-        yield exchange.context[-1]
-        yield exchange.reply
+def _texts(examples: Examples) -> Iterator[str]:
+    for example in examples("train"):
+        yield from example.texts
 
 
 def _encoded(

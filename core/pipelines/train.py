@@ -11,7 +11,7 @@ from uuid import UUID
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
-from core.data.examples import Example, from_content
+from core.data.examples import Example, example_of
 from core.errors import LeaseLostError, MalgilError
 from core.pipelines.learn import Event, Finished, Saved, Stage, learn
 from core.pipelines.lease import Lease
@@ -109,7 +109,7 @@ class _Training:
     def _examples(self, split: str) -> Iterator[Example]:
         with self.workshop.sessions() as session:
             for content in corpora.stream(session, self.corpus_id, Split(split)):
-                yield from_content(content)
+                yield example_of(content)
 
     def _keep(self, event: Event) -> None:
         match event:

@@ -129,18 +129,24 @@ def stop(session: Session, job_id: UUID, *, attempt: int, now: datetime) -> None
 
 
 def give_back(
-    session: Session, job_id: UUID, *, attempt: int, max_attempts: int, reason: str, now: datetime
+    session: Session,
+    job_id: UUID,
+    *,
+    attempt: int,
+    max_attempts: int | None,
+    reason: str,
+    now: datetime,
 ) -> None:
     """Let another worker go on with the job at once.
 
-    After the last attempt it is failed with ``reason`` instead, and if cancel was asked it ends
-    here. Raises LeaseLostError.
+    After the last attempt (never, where ``max_attempts`` is None) it is failed with ``reason``
+    instead, and if cancel was asked it ends here. Raises LeaseLostError.
     """
     job = held(session, job_id, attempt)
     tell(session, job, EventKind.LOG, {"level": "warn", "message": storable(reason)}, now=now)
     if job.cancel_requested:
         end(session, job, JobStatus.CANCELLED, now=now)
-    elif attempt >= max_attempts:
+    elif max_attempts is not None and attempt >= max_attempts:
         error = f"Given up after attempt {attempt} of {max_attempts}: {reason}"
         end(session, job, JobStatus.FAILED, now=now, error=error)
     else:

@@ -12,7 +12,7 @@ from core.data.batches import EncodedPairs, collate
 from core.data.sampling import BucketSampler
 from core.errors import SpecError
 from core.specs import TrainSpec
-from core.training.objective import token_loss
+from core.training.objective import Learner, token_loss
 from core.training.schedule import learning_rate
 from core.training.state import Counters, TrainingState, copy_weights, put_weights
 
@@ -62,7 +62,7 @@ Event = Progress | Measured | Validated | Snapshot
 
 
 def fit(
-    model: nn.Module,
+    model: Learner,
     *,
     train: EncodedPairs,
     valid: EncodedPairs,
@@ -71,7 +71,7 @@ def fit(
     due: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Event]:
-    """Train ``model`` (a Learner) in place and leave in it the weights that ``spec.keep`` names.
+    """Train ``model`` in place and leave in it the weights that ``spec.keep`` names.
 
     Same seed, data, machine and thread count give the same events bit for bit, whether the run
     was resumed from a Snapshot or never stopped. ``due`` is asked between steps. ``clock``
@@ -96,7 +96,7 @@ class _Run:
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Learner,
         *,
         train: EncodedPairs,
         valid: EncodedPairs,
@@ -168,7 +168,7 @@ class _Run:
         self.model.train()
         batch = collate(self.train, self.batches[counters.batch])
         loss, tokens = token_loss(self.model, batch, label_smoothing=spec.label_smoothing)
-        (loss / tokens).backward()
+        torch.autograd.backward(loss / tokens)
         nn.utils.clip_grad_norm_(self.model.parameters(), spec.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
@@ -247,7 +247,7 @@ class _Run:
 
 
 def validation_losses(
-    model: nn.Module, pairs: EncodedPairs, batch_size: int
+    model: Learner, pairs: EncodedPairs, batch_size: int
 ) -> Iterator[tuple[float, int]]:
     """Yield (summed loss, tokens) for each batch of ``pairs``, in order, without smoothing."""
     model.eval()

@@ -1,5 +1,6 @@
 """What training makes small."""
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -9,7 +10,7 @@ from core.data.batches import Batch
 
 
 class Learner(Protocol):
-    """A model that can be trained: features for every next word, and the layer that scores them."""
+    """A module that can be trained: features for every next word, and the layer to score them."""
 
     @property
     def generator(self) -> nn.Linear:
@@ -18,6 +19,22 @@ class Learner(Protocol):
 
     def features(self, source: Tensor, source_mask: Tensor, words: Tensor) -> Tensor:
         """Return (B, T, F) for teacher-forced ``words`` (B, T)."""
+        ...
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """Yield what is learned, as ``nn.Module`` does."""
+        ...
+
+    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
+        """Yield what is learned with its name, as ``nn.Module`` does."""
+        ...
+
+    def train(self) -> object:
+        """Switch dropout on, as ``nn.Module`` does."""
+        ...
+
+    def eval(self) -> object:
+        """Switch dropout off, as ``nn.Module`` does."""
         ...
 
 

@@ -1,4 +1,4 @@
-from itertools import product
+from itertools import pairwise, product
 
 import pytest
 import torch
@@ -24,7 +24,7 @@ def every_sequence(table: Table, source: int, longest: int, penalty: float) -> l
     for length in range(longest):
         for tokens in product(WORDS, repeat=length):
             path = [BOS, *tokens, EOS]
-            steps = zip(path, path[1:], strict=False)
+            steps = pairwise(path)
             log_prob = sum(float(table.log_probs[source, a, b]) for a, b in steps)
             found.append(
                 Hypothesis(tokens, log_prob, normalised(log_prob, length + 1, penalty), ended=True)
