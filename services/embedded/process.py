@@ -93,16 +93,21 @@ class Process:
         return False
 
     def tail(self) -> str:
-        """Return the last lines of its log, empty if there are none."""
-        with suppress(OSError), self.log.open("rb") as file:
-            file.seek(0, 2)
-            file.seek(max(file.tell() - TAIL_BYTES, 0))
-            return "\n".join(file.read().decode(errors="replace").splitlines()[-TAIL_LINES:])
-        return ""
+        """Return the last lines of its log."""
+        return tail(self.log)
 
     def _gone(self) -> None:
         state.signal_group(self.pid, signal.SIGKILL)
         self.record = None
+
+
+def tail(log: Path) -> str:
+    """Return the last lines of a log, empty if there are none."""
+    with suppress(OSError), log.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(file.tell() - TAIL_BYTES, 0))
+        return "\n".join(file.read().decode(errors="replace").splitlines()[-TAIL_LINES:])
+    return ""
 
 
 def rotate(log: Path) -> None:

@@ -1,0 +1,114 @@
+"""``malgil jobs``: what is queued, what runs, what came of it."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from services.cli.client import connect
+from services.cli.options import JsonFlag, Limit
+from services.cli.screen import Screen, facts, moment, table
+from services.cli.watching import show_end, watch
+
+app = typer.Typer(help="Look at jobs, watch one, cancel one.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
+
+
+class Status(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+@app.command("list")
+def list_(
+    status: Annotated[Status | None, typer.Option(help="Only jobs that stand there.")] = None,
+    limit: Limit = 20,
+    as_json: JsonFlag = False,
+) -> None:
+    """List the jobs, newest first."""
+    screen = Screen(as_json=as_json)
+    with connect() as client:
+        wanted = status.value if status else None
+        rows = client.rows("/v1/jobs", limit=limit, status=wanted)
+    columns = ("job", "status", "recipe", "model", "step", "queued", "ended")
+    screen.result({"data": rows}, table(columns, map(_row, rows)))
+
+
+@app.command()
+def show(job: JobId, as_json: JsonFlag = False) -> None:
+    """Show one job."""
+    screen = Screen(as_json=as_json)
+    with connect() as client:
+        found = client.ask("GET", f"/v1/jobs/{job}")
+    screen.result(found, job_facts(found))
+
+
+@app.command("watch")
+def watch_(job: JobId, as_json: JsonFlag = False) -> None:
+    """Watch a job until it has ended; Ctrl-C leaves it running.
+
+    With --json: one event a line, and at the end the job and its checkpoint.
+    """
+    screen = Screen(as_json=as_json)
+    with connect() as client:
+        client.ask("GET", f"/v1/jobs/{job}")  # an unknown one is told before anything is drawn
+        show_end(client, watch(client, job, screen), screen)
+
+
+@app.command()
+def cancel(job: JobId, as_json: JsonFlag = False) -> None:
+    """Cancel a job: at once if it waits, after its present step if it runs."""
+    screen = Screen(as_json=as_json)
+    with connect() as client:
+        found = client.ask("POST", f"/v1/jobs/{job}/cancel")
+    ended = found["status"] == "cancelled"
+    screen.result(found, "Cancelled." if ended else "Its worker was asked to stop.")
+
+
+def job_facts(job: dict[str, Any]) -> Any:
+    """Return what a person wants to know of a job."""
+    progress, spec = job["progress"] or {}, job["spec"]
+    return facts(
+        [
+            ("job", job["id"]),
+            ("status", job["status"]),
+            ("position", job.get("position")),
+            ("recipe", spec.get("recipe")),
+            ("becomes", spec.get("promote_to")),
+            ("corpus", job["corpus_id"]),
+            ("priority", job["priority"] or None),
+            ("attempt", job["attempt"] or None),
+            ("worker", job["worker"]),
+            ("stage", progress.get("stage")),
+            ("step", _step(progress) or None),
+            ("error", job["error"]),
+            ("checkpoint", job.get("checkpoint_id")),
+            ("queued", moment(job["created_at"])),
+            ("started", moment(job["started_at"]) or None),
+            ("ended", moment(job["ended_at"]) or None),
+        ]
+    )
+
+
+def _row(job: dict[str, Any]) -> tuple[object, ...]:
+    return (
+        job["id"],
+        job["status"],
+        job["spec"].get("recipe"),
+        job["spec"].get("promote_to"),
+        _step(job["progress"] or {}),
+        moment(job["created_at"]),
+        moment(job["ended_at"]),
+    )
+
+
+def _step(progress: dict[str, Any]) -> str:
+    if progress.get("step") is None:
+        return ""
+    return f"{progress['step']}/{progress.get('total_steps', '?')}"
