@@ -1,0 +1,132 @@
+"""Jobs and what they tell while they run."""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field, model_validator
+
+from core.specs import Name, Plan
+from core.storage.tables import EventKind, JobKind, JobStatus
+from services.api.schemas.fields import Body, CorpusRef, NewName, Request
+
+
+class JobRequest(Request):
+    """A training to be queued: a corpus, and either a recipe or a whole plan."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "train",
+                    "corpus": "helpdesk",
+                    "recipe": "chat",
+                    "overrides": {"train": {"seed": 2, "max_epochs": 10}},
+                    "promote_to": "support-bot",
+                }
+            ]
+        }
+    )
+
+    kind: Literal["train"] = "train"
+    corpus: CorpusRef
+    recipe: Name | None = None
+    plan: Plan | None = Field(default=None, description="Every spec, in place of a recipe.")
+    overrides: dict[str, Any] | None = Field(
+        default=None, description="Laid over the recipe's plan, or over the plan."
+    )
+    promote_to: NewName | None = Field(
+        default=None, description="The alias that the checkpoint gets when the job succeeds."
+    )
+    priority: int = Field(default=0, ge=-1000, le=1000, description="Higher goes first.")
+
+    @model_validator(mode="after")
+    def _one_way_to_say_it(self) -> "JobRequest":
+        if (self.recipe is None) == (self.plan is None):
+            raise ValueError("give either a recipe or a plan")
+        return self
+
+
+_JOB: dict[str, Any] = {
+    "id": "6d0f2c53-8a4e-4a7c-b0a3-57cf9b6d2c10",
+    "kind": "train",
+    "corpus_id": "0b6f3f0e-6a3c-4a0e-9a39-4f5f1d0c7a11",
+    "spec": {"recipe": "chat", "plan": {"task": "chat"}, "promote_to": "support-bot"},
+    "status": "running",
+    "priority": 0,
+    "attempt": 1,
+    "worker": "jobs@laptop:4711",
+    "cancel_requested": False,
+    "progress": {"step": 120, "steps": 900, "epoch": 2},
+    "error": None,
+    "created_at": "2025-03-01T09:00:00Z",
+    "started_at": "2025-03-01T09:00:01Z",
+    "ended_at": None,
+}
+
+
+class JobBody(Body):
+    """One piece of queued work."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_JOB]})
+
+    id: UUID
+    kind: JobKind
+    corpus_id: UUID
+    spec: dict[str, Any]
+    status: JobStatus
+    priority: int
+    attempt: int = Field(description="The how-manieth try this is.")
+    worker: str | None
+    cancel_requested: bool
+    progress: dict[str, Any] | None
+    error: str | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+class JobDetail(JobBody):
+    """One job, where it stands in the queue, and what it left."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{**_JOB, "position": None, "checkpoint_id": None}]}
+    )
+
+    position: int | None = Field(
+        default=None, description="0 is next to start; null when not queued."
+    )
+    checkpoint_id: UUID | None = Field(default=None, description="What the job left when done.")
+
+
+class EventBody(Body):
+    """Something that happened in a job: a change of state, a word, or figures at a step."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": 42,
+                    "attempt": 1,
+                    "kind": "metrics",
+                    "step": 120,
+                    "data": {"train_loss": 2.31, "tokens_per_s": 18000},
+                    "created_at": "2025-03-01T09:00:20Z",
+                }
+            ]
+        }
+    )
+
+    id: int
+    attempt: int
+    kind: EventKind
+    step: int | None
+    data: dict[str, Any]
+    created_at: datetime
+
+
+class EventPage(Body):
+    """Events in the order they happened; ``next`` goes into ``after`` and never goes back."""
+
+    data: list[EventBody]
+    next: int
