@@ -1,0 +1,87 @@
+"""What /metrics tells: requests, jobs, asks and replies."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from core.errors import (
+    InboxFullError,
+    InputError,
+    NotFoundError,
+    NoWorkerError,
+    ReplyTimeoutError,
+)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+UNKNOWN = float("nan")
+OUTCOMES: Mapping[type[BaseException], str] = {
+    InboxFullError: "full",
+    NoWorkerError: "no_worker",
+    ReplyTimeoutError: "timeout",
+    NotFoundError: "refused",
+    InputError: "refused",
+}
+
+
+class Figures:
+    """The counters of one API process, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._requests = Counter(
+            "malgil_http_requests_total",
+            "HTTP requests answered.",
+            ("route", "method", "status"),
+            registry=self.registry,
+        )
+        self._request_seconds = Histogram(
+            "malgil_http_request_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ("route", "method"),
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._replies = Counter(
+            "malgil_replies_total", "Asks, by how they ended.", ("outcome",), registry=self.registry
+        )
+        self._reply_seconds = Histogram(
+            "malgil_reply_seconds",
+            "From an ask to its reply, for those that got one.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._jobs = Gauge("malgil_jobs", "Jobs, by status.", ("status",), registry=self.registry)
+        self._waiting = Gauge(
+            "malgil_inbox_waiting", "Asks in the inbox, taken up or not.", registry=self.registry
+        )
+
+    def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one HTTP request; ``route`` is its template, never its path."""
+        method = method if method in METHODS else "other"
+        self._requests.labels(route, method, str(status)).inc()
+        self._request_seconds.labels(route, method).observe(seconds)
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Count the ask made inside by how it ends, and time it if it ends well."""
+        began = perf_counter()
+        try:
+            yield
+        except BaseException as error:
+            kinds = (OUTCOMES[kind] for kind in type(error).__mro__ if kind in OUTCOMES)
+            ended = "failed" if isinstance(error, Exception) else "abandoned"
+            self._replies.labels(next(kinds, ended)).inc()
+            raise
+        self._replies.labels("answered").inc()
+        self._reply_seconds.observe(perf_counter() - began)
+
+    def page(self, *, jobs: Mapping[str, int] | None, waiting: int | None) -> bytes:
+        """Write everything in the Prometheus text format; None: that part could not be asked."""
+        self._jobs.clear()
+        for status, count in (jobs or {}).items():
+            self._jobs.labels(status).set(count)
+        self._waiting.set(UNKNOWN if waiting is None else waiting)
+        return generate_latest(self.registry)
