@@ -1,0 +1,148 @@
+"""From an inbox reply to what a client gets, whole or streamed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine, Sequence
+from contextlib import aclosing
+from time import perf_counter
+from typing import Any, TypeVar, cast
+
+import structlog
+from fastapi.sse import EventSourceResponse, format_sse_event
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Send
+
+from core.queue.messages import Reply
+from services.api.errors import dump, problem_of
+from services.api.figures import Figures
+from services.api.resources import Inbox
+from services.api.schemas.fields import Decode
+from services.api.schemas.replies import CandidateBody, Piece, ReplyBody, Timing
+
+log = structlog.get_logger()
+
+ResultT = TypeVar("ResultT")
+
+
+class Answers:
+    """Asks the inbox, counts how that ends, and shapes what comes back."""
+
+    def __init__(self, *, inbox: Inbox, figures: Figures, timeout_s: float) -> None:
+        """``timeout_s`` counts where a request says nothing else."""
+        self._inbox = inbox
+        self._figures = figures
+        self._timeout_s = timeout_s
+
+    async def whole(
+        self, *, model: str, turns: Sequence[str], decode: Decode, timeout_s: float | None
+    ) -> ReplyBody:
+        """Return the reply to the last of ``turns``.
+
+        Raises what the inbox raises: no such model, bad options, full, no worker, too late.
+        """
+        began = perf_counter()
+        with self._figures.asking():
+            reply = await self._inbox.ask(
+                model=model,
+                turns=turns,
+                decode=decode.chosen(),
+                timeout_s=timeout_s or self._timeout_s,
+            )
+        return _body(reply, model=model, began=began)
+
+    async def events(
+        self, *, model: str, turns: Sequence[str], decode: Decode, timeout_s: float | None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield ``piece`` events as text comes, then one ``reply``; raises as ``whole`` does."""
+        began = perf_counter()
+        with self._figures.asking():
+            replies = self._inbox.stream(
+                model=model,
+                turns=turns,
+                decode=decode.chosen(),
+                timeout_s=timeout_s or self._timeout_s,
+            )
+            # closed at once when the client leaves: the ask is then taken out of the inbox
+            async with aclosing(cast("AsyncGenerator[Reply, None]", replies)) as closing:
+                async for reply in closing:
+                    if reply.final:
+                        body = _body(reply, model=model, began=began)
+                        yield _event("reply", body.model_dump_json())
+                    else:
+                        yield _event("piece", Piece(text=reply.piece or "").model_dump_json())
+
+
+class EventStream(EventSourceResponse):
+    """Server-sent events that begin only when there is a first one.
+
+    What fails before that is still an HTTP error; what fails later is the last event, ``error``.
+    """
+
+    def __init__(self, events: AsyncGenerator[bytes, None], *, request_id: str) -> None:
+        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        super().__init__(events, headers=headers)
+        self._events = events
+        self._request_id = request_id
+
+    async def stream_response(self, send: Send) -> None:
+        """Send everything, from one task: deadlines inside of the events belong to a task."""
+        async with aclosing(self._events) as events:
+            first = await anext(events)
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            try:
+                async for event in events:
+                    await send({"type": "http.response.body", "body": event, "more_body": True})
+            except Exception as error:  # the status is out: only the stream itself can say it
+                problem = problem_of(error)
+                if problem.status == 500:
+                    log.exception("a streamed reply failed")
+                last = _event("error", dump(problem, request_id=self._request_id))
+                await send({"type": "http.response.body", "body": last, "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def while_connected(request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """Wait for ``work``, but give it up when the client hangs up; its body must have been read."""
+    working = asyncio.create_task(work)
+    leaving = asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _body(reply: Reply, *, model: str, began: float) -> ReplyBody:
+    best, *others = reply.candidates
+    return ReplyBody(
+        id=reply.id,
+        model=model,
+        checkpoint=reply.checkpoint,
+        text=best.text,
+        score=best.score,
+        alternatives=[CandidateBody(text=one.text, score=one.score) for one in others],
+        timing=Timing(
+            queue_ms=reply.queue_ms,
+            model_ms=reply.model_ms,
+            total_ms=(perf_counter() - began) * 1e3,
+            batch=reply.batch,
+        ),
+    )
+
+
+def _event(name: str, data: str) -> bytes:
+    return format_sse_event(event=name, data_str=data)

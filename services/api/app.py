@@ -1,0 +1,105 @@
+"""The API as one application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from core.settings import Settings
+from services.api import errors
+from services.api.figures import Figures
+from services.api.frame import BodyLimit, Frame
+from services.api.resources import Opener, open_resources
+from services.api.routes import (
+    aliases,
+    checkpoints,
+    conversations,
+    corpora,
+    health,
+    jobs,
+    recipes,
+    replies,
+)
+from services.api.schemas.problems import Problem
+
+DESCRIPTION = """\
+Train small sequence models on a team's own text, and ask them.
+
+Every error is a problem document (RFC 9457); every answer carries an `x-request-id`.
+"""
+TAGS = [
+    {"name": "corpora", "description": "Upload text, look at it, delete it."},
+    {"name": "recipes", "description": "Plans that can be trained by name."},
+    {"name": "jobs", "description": "Queue a training and watch it."},
+    {"name": "checkpoints", "description": "What trainings leave, to download or upload."},
+    {"name": "aliases", "description": "Names that people call; promote and roll back."},
+    {"name": "replies", "description": "Ask a model, once or text by text."},
+    {"name": "conversations", "description": "Talks that the server remembers."},
+    {"name": "health", "description": "For those who run this."},
+]
+ROUTERS = (
+    corpora.router,
+    recipes.router,
+    jobs.router,
+    checkpoints.router,
+    aliases.router,
+    replies.router,
+    conversations.router,
+    health.router,
+)
+
+
+def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAPI:
+    """Build the application; ``opener`` opens at start what routes are given, and closes it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with opener(settings) as resources:
+            app.state.resources = resources
+            yield
+
+    app = FastAPI(
+        title="Malgil",
+        version=version("malgil"),
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.figures = Figures()
+    app.state.stopping = lambda: False
+    # The one that is added last is the outermost.
+    app.add_middleware(
+        BodyLimit,
+        upload_limit=settings.upload_limit_mb * 2**20,
+        uploads=frozenset({corpora.router.prefix, checkpoints.router.prefix}),
+    )
+    app.add_middleware(Frame, figures=app.state.figures)
+    errors.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's own advice
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Describe the routes, and with them the problem document that all their errors refer to.
+
+    FastAPI cannot be told of a model with a media type other than that of the route.
+    """
+    described = FastAPI.openapi(app)
+    schemas = described["components"]["schemas"]
+    if "Problem" not in schemas:
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas.update(schema.pop("$defs"))
+        schemas["Problem"] = schema
+    return described

@@ -1,0 +1,160 @@
+"""Queue a training and watch it."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from sqlalchemy.orm import Session
+
+from core import recipes
+from core.errors import InputError, SpecError
+from core.specs import Plan, TrainJob, merge
+from core.storage import checkpoints, corpora, jobs
+from core.storage.tables import Corpus, Job, JobKind, JobStatus
+from services.api.deps import NowDep, ResourcesDep
+from services.api.following import LastEventId, follow
+from services.api.paging import cut
+from services.api.schemas.fields import AfterId, Before, Limit, Page
+from services.api.schemas.jobs import EventBody, EventPage, JobBody, JobDetail, JobRequest
+from services.api.schemas.problems import problems
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+
+@router.post("", status_code=201, summary="Queue a training", responses=problems(404, body=True))
+def queue_job(
+    body: JobRequest, response: Response, resources: ResourcesDep, now: NowDep
+) -> JobDetail:
+    """Queue a training of a corpus by a recipe, or by a whole plan; overrides go on top.
+
+    404 unknown corpus or recipe.
+    """
+    plan = _plan(body)
+    with resources.sessions.begin() as session:
+        corpus = corpora.find(session, body.corpus)
+        _check_fit(body, plan, corpus)
+        spec = TrainJob(recipe=body.recipe, plan=plan, promote_to=body.promote_to)
+        job = jobs.enqueue(
+            session,
+            kind=JobKind(body.kind),
+            corpus_id=corpus.id,
+            spec=spec.model_dump(mode="json"),
+            priority=body.priority,
+            now=now,
+        )
+        detail = _detail(session, job)
+    resources.doorbell.ring_jobs()  # after the commit, or a worker could look too early
+    response.headers["Location"] = f"{router.prefix}/{detail.id}"
+    return detail
+
+
+@router.get("", summary="List the jobs", responses=problems(404))
+def list_jobs(
+    resources: ResourcesDep,
+    status: Annotated[JobStatus | None, Query(description="Only jobs that stand there.")] = None,
+    before: Before = None,
+    limit: Limit = 50,
+) -> Page[JobBody]:
+    """Jobs, newest first. 404 if the job that ``before`` names is gone."""
+    with resources.sessions() as session:
+        found = jobs.page(session, status=status, before=before, limit=limit + 1)
+    page, following = cut(found, limit=limit)
+    return Page[JobBody](data=[JobBody.model_validate(job) for job in page], next=following)
+
+
+@router.get("/{job_id}", summary="Show a job", responses=problems(404))
+def show_job(job_id: UUID, resources: ResourcesDep) -> JobDetail:
+    """One job: how far it is, where it stands in the queue, and the checkpoint it left."""
+    with resources.sessions() as session:
+        return _detail(session, jobs.get(session, job_id))
+
+
+@router.post("/{job_id}/cancel", summary="Cancel a job", responses=problems(404, 409))
+def cancel_job(job_id: UUID, resources: ResourcesDep, now: NowDep) -> JobDetail:
+    """End a waiting job at once; ask the worker of a running one to stop. 409 if it has ended."""
+    with resources.sessions.begin() as session:
+        return _detail(session, jobs.cancel(session, job_id, now=now))
+
+
+@router.get("/{job_id}/events", summary="List the events of a job", responses=problems(404))
+def list_events(
+    job_id: UUID, resources: ResourcesDep, after: AfterId = 0, limit: Limit = 100
+) -> EventPage:
+    """What happened in a job, oldest first. Ask again with ``next`` to hear what is new."""
+    with resources.sessions() as session:
+        jobs.get(session, job_id)
+        found = jobs.events(session, job_id, after=after, limit=limit)
+    data = [EventBody.model_validate(event) for event in found]
+    return EventPage(data=data, next=data[-1].id if data else after)
+
+
+def _existing_job(job_id: UUID, resources: ResourcesDep) -> UUID:
+    """Refuse an unknown job while the answer can still be a 404."""
+    with resources.sessions() as session:
+        return jobs.get(session, job_id).id
+
+
+@router.get(
+    "/{job_id}/stream",
+    response_class=EventSourceResponse,
+    summary="Follow a job",
+    responses=problems(404),
+)
+async def stream_job(
+    job_id: Annotated[UUID, Depends(_existing_job)],
+    request: Request,
+    resources: ResourcesDep,
+    last_event_id: LastEventId = None,
+    after: AfterId = 0,
+) -> AsyncIterator[ServerSentEvent]:
+    """Server-sent events named ``state``, ``log``, ``metrics`` and ``progress``.
+
+    Each carries an event of the job as JSON, and its id, from which a client goes on after a
+    cut (``Last-Event-ID``); ``progress`` carries how far the job is, and no id. The stream ends
+    after the end state.
+    """
+    events = follow(
+        resources.sessions,
+        job_id,
+        after=after if last_event_id is None else last_event_id,
+        stopping=request.app.state.stopping,
+    )
+    async for event in events:
+        yield event
+
+
+def _plan(body: JobRequest) -> Plan:
+    # The model has seen to it that there is one or the other.
+    plan = body.plan or recipes.find(body.recipe or "").plan
+    if not body.overrides:
+        return plan
+    try:
+        return merge(plan, body.overrides)
+    except SpecError as error:
+        raise SpecError(str(error), field=f"overrides.{error.field}") from error
+
+
+def _check_fit(body: JobRequest, plan: Plan, corpus: Corpus) -> None:
+    """Refuse now what would fail as soon as it starts."""
+    kinds: tuple[str, ...] = ("pairs",) if plan.task == "translate" else ("pairs", "dialogues")
+    asking = f"the task {plan.task!r}"
+    if body.recipe is not None:
+        kinds, asking = recipes.find(body.recipe).corpus_kinds, f"the recipe {body.recipe!r}"
+    if corpus.kind.value not in kinds:
+        needed = " or ".join(kinds)
+        words = f"{body.corpus!r} is a corpus of {corpus.kind.value}; {asking} needs {needed}"
+        raise InputError(words, field="corpus")
+    for split, count in (("training", corpus.train_count), ("validation", corpus.valid_count)):
+        if count == 0:
+            raise InputError(f"{body.corpus!r} has no {split} examples", field="corpus")
+
+
+def _detail(session: Session, job: Job) -> JobDetail:
+    checkpoint = checkpoints.of_job(session, job.id)
+    more: dict[str, Any] = {
+        "position": jobs.position(session, job),
+        "checkpoint_id": checkpoint.id if checkpoint else None,
+    }
+    return JobDetail(**JobBody.model_validate(job).model_dump(), **more)
