@@ -73,10 +73,9 @@ class Inbox:
 
     async def close(self) -> None:
         """Stop listening; whoever still waits is told so."""
-        if self._listener is not None:
-            self._listener.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._listener
+        while self._listener is not None and not self._listener.done():
+            self._listener.cancel()  # again and again: a client in mid-reconnect swallows it
+            await asyncio.wait({self._listener}, timeout=0.1)
         for ask_id, waiting in self._waiting.items():
             gone = Reply(id=ask_id, error=NoWorkerError.__name__, message="the server is closing")
             waiting.put_nowait(gone)
@@ -186,9 +185,14 @@ class Inbox:
             for _, entries in heard or ():
                 for entry, fields in entries:
                     last = entry
-                    self._hand_out(load_replies(fields[b"replies"]))
+                    self._hand_out(fields)
 
-    def _hand_out(self, replies: Sequence[Reply]) -> None:
+    def _hand_out(self, fields: Mapping[bytes, bytes]) -> None:
+        try:
+            replies = load_replies(fields[b"replies"])
+        except (ValueError, TypeError, KeyError):  # a foreign message must not deafen us
+            log.exception("a message in the mailbox cannot be read")
+            return
         for reply in replies:
             waiting = self._waiting.get(reply.id)
             if waiting is not None:

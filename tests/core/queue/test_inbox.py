@@ -1,0 +1,274 @@
+"""The inbox and the drain against a real Valkey; the worker is played by the test."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+from redis import Redis
+
+from core.errors import (
+    InboxFullError,
+    MalgilError,
+    NotFoundError,
+    NoWorkerError,
+    ReplyTimeoutError,
+    SpecError,
+)
+from core.queue.broker import open_async_redis, open_redis
+from core.queue.drain import MAX_DELIVERIES, Drain, consumer_key
+from core.queue.inbox import Inbox
+from core.queue.messages import (
+    BELL,
+    INBOX,
+    INBOX_GROUP,
+    INFERENCE_QUEUE,
+    Ask,
+    Candidate,
+    Reply,
+    alive_key,
+)
+
+Play = Callable[[Inbox], Awaitable[None]]
+
+
+class CountedBell:
+    """Hears how often it is rung."""
+
+    def __init__(self) -> None:
+        self.rung = 0
+
+    def ring_inbox(self) -> None:
+        self.rung += 1
+
+
+@pytest.fixture
+def client(valkey_url: str) -> Iterator[Redis]:
+    with open_redis(valkey_url) as client:
+        client.set(alive_key(INFERENCE_QUEUE), "somebody")
+        yield client
+
+
+def play(
+    valkey_url: str, scene: Play, *, limit: int = 100, bell: CountedBell | None = None
+) -> None:
+    """Run ``scene`` with an open inbox."""
+
+    async def run() -> None:
+        async with open_async_redis(valkey_url) as redis:
+            inbox = Inbox(redis, bell=bell or CountedBell(), limit=limit)
+            await inbox.open()
+            try:
+                await scene(inbox)
+            finally:
+                await inbox.close()
+
+    asyncio.run(run())
+
+
+async def read(drain: Drain, count: int = 64, *, at_least: int = 1) -> list[Ask]:
+    """Read as the worker does, until so many asks are there."""
+    asks: list[Ask] = []
+    for _ in range(500):
+        asks += [ask for ask, _ in await asyncio.to_thread(drain.read, count)]
+        if len(asks) >= at_least:
+            return asks
+        await asyncio.sleep(0.01)
+    raise AssertionError("the asks did not come")
+
+
+def answer_to(ask: Ask, text: str = "") -> Reply:
+    return Reply(id=ask.id, candidates=(Candidate(text or ask.turns[-1].upper(), -0.5),))
+
+
+def test_a_reply_finds_whoever_asked(client, valkey_url) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        asking = [
+            asyncio.create_task(inbox.ask(model="bot", turns=[word], timeout_s=5))
+            for word in ("one", "two", "three")
+        ]
+        asks = await read(drain, at_least=3)
+        drain.send([(ask, answer_to(ask)) for ask in reversed(asks)])
+        replies = await asyncio.gather(*asking)
+        assert [reply.candidates[0].text for reply in replies] == ["ONE", "TWO", "THREE"]
+        assert client.xlen(INBOX) == 0
+
+    play(valkey_url, scene)
+
+
+def test_pieces_come_before_the_whole(client, valkey_url) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        stream = inbox.stream(model="bot", turns=["hi"], timeout_s=5)
+        first = asyncio.create_task(anext(stream))
+        [ask] = await read(drain)
+        assert ask.stream
+        drain.send([(ask, Reply(id=ask.id, piece="안"))])
+        drain.send([(ask, Reply(id=ask.id, piece="녕"))])
+        drain.send([(ask, answer_to(ask, "안녕"))])
+        heard = [await first, *[reply async for reply in stream]]
+        assert [reply.piece for reply in heard] == ["안", "녕", None]
+        assert heard[-1].candidates[0].text == "안녕"
+
+    play(valkey_url, scene)
+
+
+def test_one_bell_is_enough_for_many_asks_until_it_is_silenced(client, valkey_url) -> None:
+    bell = CountedBell()
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        asking = [
+            asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=5)) for _ in range(20)
+        ]
+        await read(drain, at_least=20)
+        assert bell.rung == 1
+        drain.begin()
+        assert not client.exists(BELL)
+        asking.append(asyncio.create_task(inbox.ask(model="bot", turns=["y"], timeout_s=5)))
+        await read(drain)
+        await asyncio.sleep(0.05)
+        assert bell.rung == 2
+        for task in asking:
+            task.cancel()
+
+    play(valkey_url, scene, bell=bell)
+
+
+def test_a_full_inbox_refuses_at_once(client, valkey_url) -> None:
+    async def scene(inbox: Inbox) -> None:
+        waiting = [
+            asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=5)) for _ in range(3)
+        ]
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        with pytest.raises(InboxFullError, match="3 asks"):
+            await inbox.ask(model="bot", turns=["x"], timeout_s=5)
+        assert time.monotonic() - began < 1
+        for task in waiting:
+            task.cancel()
+
+    play(valkey_url, scene, limit=3)
+
+
+def test_without_a_living_worker_an_ask_is_refused_at_once(client, valkey_url) -> None:
+    client.delete(alive_key(INFERENCE_QUEUE))
+
+    async def scene(inbox: Inbox) -> None:
+        with pytest.raises(NoWorkerError):
+            await inbox.ask(model="bot", turns=["x"], timeout_s=5)
+        assert client.xlen(INBOX) == 0
+
+    play(valkey_url, scene)
+
+
+def test_an_ask_nobody_answers_ends_at_its_deadline_and_is_taken_back(client, valkey_url) -> None:
+    async def scene(inbox: Inbox) -> None:
+        began = time.monotonic()
+        with pytest.raises(ReplyTimeoutError):
+            await inbox.ask(model="bot", turns=["x"], timeout_s=0.2)
+        assert 0.2 <= time.monotonic() - began < 2
+        assert client.xlen(INBOX) == 0
+
+    play(valkey_url, scene)
+
+
+def test_an_asker_that_goes_away_takes_its_ask_along(client, valkey_url) -> None:
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=5))
+        await asyncio.sleep(0.1)
+        assert client.xlen(INBOX) == 1
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        assert client.xlen(INBOX) == 0
+        assert Drain(client, name="w").read(10) == []
+
+    play(valkey_url, scene)
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "words"),
+    [
+        ({"error": "NotFoundError", "message": "bot"}, NotFoundError, "model 'bot'"),
+        ({"error": "SpecError", "message": "beam", "field": "decode.beam_size"}, SpecError, "beam"),
+        ({"error": "MalgilError", "message": "it broke"}, MalgilError, "it broke"),
+        ({"error": "Exception", "message": "sly"}, MalgilError, "sly"),
+    ],
+)
+def test_an_error_the_worker_names_is_raised_as_itself(
+    client, valkey_url, reply, kind, words
+) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=5))
+        [ask] = await read(drain)
+        drain.send([(ask, Reply(id=ask.id, **reply))])
+        with pytest.raises(kind, match=words) as caught:
+            await asking
+        assert type(caught.value) is kind
+        assert getattr(caught.value, "field", None) == reply.get("field")
+
+    play(valkey_url, scene)
+
+
+def test_the_asks_of_a_dead_worker_go_to_a_living_one_and_those_of_a_living_one_stay(
+    client, valkey_url
+) -> None:
+    dead, busy, living = (Drain(client, name=name) for name in ("dead", "busy", "living"))
+
+    async def scene(inbox: Inbox) -> None:
+        first = asyncio.create_task(inbox.ask(model="bot", turns=["first"], timeout_s=5))
+        await read(dead, 1)
+        second = asyncio.create_task(inbox.ask(model="bot", turns=["second"], timeout_s=5))
+        busy.beat()
+        [theirs] = await read(busy, 1)
+        claimed = living.claim(10)
+        assert [ask.turns for ask, _ in claimed] == [("first",)]
+        living.send([(ask, answer_to(ask)) for ask, _ in claimed])
+        busy.send([(theirs, answer_to(theirs))])
+        assert (await first).candidates[0].text == "FIRST"
+        assert (await second).candidates[0].text == "SECOND"
+        living.claim(10)
+        names = {one["name"] for one in client.xinfo_consumers(INBOX, INBOX_GROUP)}
+        assert b"dead" not in names
+
+    play(valkey_url, scene)
+
+
+def test_an_ask_that_several_workers_died_of_is_refused(client, valkey_url) -> None:
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["poison"], timeout_s=5))
+        await read(Drain(client, name="w0"))
+        for turn in range(1, MAX_DELIVERIES):
+            assert len(Drain(client, name=f"w{turn}").claim(10)) == 1
+        assert Drain(client, name="last").claim(10) == []
+        with pytest.raises(MalgilError, match="workers died"):
+            await asking
+        assert client.xlen(INBOX) == 0
+
+    play(valkey_url, scene)
+
+
+def test_a_wiped_server_is_used_again_as_if_new(client, valkey_url) -> None:
+    drain = Drain(client, name="w")
+    drain.read(1)
+
+    async def scene(inbox: Inbox) -> None:
+        client.flushall()
+        client.set(alive_key(INFERENCE_QUEUE), "somebody")
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["again"], timeout_s=5))
+        [ask] = await read(drain)
+        drain.send([(ask, answer_to(ask))])
+        assert (await asking).candidates[0].text == "AGAIN"
+
+    play(valkey_url, scene)
+
+
+def test_a_living_worker_says_so_for_a_while(client) -> None:
+    Drain(client, name="w").beat()
+    assert 0 < client.ttl(consumer_key("w")) <= 5
