@@ -118,22 +118,21 @@ def session(sessions: sessionmaker[Session]) -> Iterator[Session]:
 @pytest.fixture(scope="session")
 def valkey_server_url() -> Iterator[str]:
     """A Valkey server of this test process, keeping nothing on disk."""
-    # pytest's folders make paths longer than the kernel allows for a socket.
-    folder = Path(tempfile.mkdtemp(prefix="malgil-valkey-"))
-    path = folder / "valkey.sock"
-    options = f"--port 0 --unixsocket {path} --dir {folder} --appendonly no --save".split()
-    process = subprocess.Popen([str(get_binary_path()), *options, ""], stdout=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 20
-        while not path.exists():
-            assert process.poll() is None, "Valkey ended at once."
-            assert time.monotonic() < deadline, "Valkey did not start."
-            time.sleep(0.02)
-        yield f"unix://{path}"
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        shutil.rmtree(folder)
+    # Not in pytest's own folder: its paths are longer than the kernel allows for a socket.
+    with tempfile.TemporaryDirectory(prefix="malgil-valkey-") as folder:
+        path = Path(folder, "valkey.sock")
+        options = f"--port 0 --unixsocket {path} --dir {folder} --appendonly no --save".split()
+        command = [str(get_binary_path()), *options, ""]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+            try:
+                deadline = time.monotonic() + 20
+                while not path.exists():
+                    assert process.poll() is None, "Valkey ended at once."
+                    assert time.monotonic() < deadline, "Valkey did not start."
+                    time.sleep(0.02)
+                yield f"unix://{path}"
+            finally:
+                process.terminate()
 
 
 @pytest.fixture

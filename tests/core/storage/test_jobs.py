@@ -210,6 +210,16 @@ def test_giving_back_the_last_attempt_fails_the_job(session: Session) -> None:
     assert job.error == "Given up after attempt 1 of 1: out of memory"
 
 
+def test_a_worker_that_leaves_may_give_back_any_number_of_times(session: Session) -> None:
+    job_id = make_running(session).id
+    for attempt in range(1, MAX_ATTEMPTS + 2):
+        jobs.give_back(
+            session, job_id, attempt=attempt, max_attempts=None, reason="leaving", now=NOW
+        )
+        assert (job := claim(session)) is not None
+        assert job.attempt == attempt + 1
+
+
 def test_giving_back_a_job_to_be_cancelled_ends_it(session: Session) -> None:
     job_id = make_running(session).id
     jobs.cancel(session, job_id, now=NOW)
