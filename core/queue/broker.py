@@ -6,6 +6,7 @@ Messages are doorbells: losing one costs a sweep interval, hearing one twice cos
 from typing import Any
 
 from redis import Redis
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 
 from core.queue.messages import (
@@ -17,6 +18,8 @@ from core.queue.messages import (
     SWEEP,
     SWEEP_QUEUE,
 )
+
+ASYNC_CONNECTIONS = 50  # of one event loop
 
 
 def broker_url(redis_url: str) -> str:
@@ -68,8 +71,19 @@ def open_redis(url: str) -> Redis:
 
 
 def open_async_redis(url: str) -> AsyncRedis:
-    """Prepare connections to ``url`` for an event loop."""
-    return AsyncRedis.from_url(url, protocol=2, socket_connect_timeout=3, health_check_interval=10)
+    """Prepare connections to ``url`` for an event loop.
+
+    Many asks at once take turns on them; a plain pool would refuse all beyond its size.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        max_connections=ASYNC_CONNECTIONS,
+        timeout=5,
+        protocol=2,
+        socket_connect_timeout=3,
+        health_check_interval=10,
+    )
+    return AsyncRedis.from_pool(pool)
 
 
 CANARY_EXPIRES_S = 5.0
