@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 
 from core.settings import Settings
 from services.api import errors
+from services.api.answers import Answers
 from services.api.figures import Figures
 from services.api.frame import BodyLimit, Frame
 from services.api.resources import Opener, open_resources
@@ -41,15 +42,16 @@ TAGS = [
     {"name": "conversations", "description": "Talks that the server remembers."},
     {"name": "health", "description": "For those who run this."},
 ]
+# They are searched in this order; replies are asked for most often, and wait for nothing else.
 ROUTERS = (
+    replies.router,
+    health.router,
     corpora.router,
     recipes.router,
     jobs.router,
     checkpoints.router,
     aliases.router,
-    replies.router,
     conversations.router,
-    health.router,
 )
 
 
@@ -60,6 +62,11 @@ def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAP
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opener(settings) as resources:
             app.state.resources = resources
+            app.state.answers = Answers(
+                inbox=resources.inbox,
+                figures=app.state.figures,
+                timeout_s=settings.reply_timeout_s,
+            )
             yield
 
     app = FastAPI(

@@ -23,15 +23,11 @@ async def _now() -> datetime:
     return datetime.now(UTC)
 
 
+async def _answers(request: Request) -> Answers:
+    return cast(Answers, request.app.state.answers)
+
+
 ResourcesDep = Annotated[Resources, Depends(_resources)]
 FiguresDep = Annotated[Figures, Depends(_figures)]
-NowDep = Annotated[datetime, Depends(_now)]
-
-
-async def _answers(resources: ResourcesDep, figures: FiguresDep) -> Answers:
-    return Answers(
-        inbox=resources.inbox, figures=figures, timeout_s=resources.settings.reply_timeout_s
-    )
-
-
 AnswersDep = Annotated[Answers, Depends(_answers)]
+NowDep = Annotated[datetime, Depends(_now)]

@@ -6,6 +6,7 @@ import pytest
 from core.errors import NoWorkerError
 from core.storage import conversations
 from core.storage.tables import Role
+from services.api.answers import Answers
 from tests.services.api.conftest import NOW, House
 
 
@@ -63,10 +64,8 @@ def test_a_turn_that_another_one_overtook_is_a_conflict(house: House, started: s
                 )
             return await house.inbox.ask(**asked)
 
-    resources = house.app.state.resources
-    house.app.state.resources = type(resources)(
-        **{name: getattr(resources, name) for name in resources.__slots__ if name != "inbox"},
-        inbox=Overtaken(),
+    house.app.state.answers = Answers(
+        inbox=Overtaken(), figures=house.app.state.figures, timeout_s=5.0
     )
     answer = house.client.post(f"/v1/conversations/{started}/turns", json={"text": "ab"})
     assert answer.status_code == 409
