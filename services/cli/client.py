@@ -144,8 +144,8 @@ def connect() -> Client:
 
 
 def _is_local(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
     try:
-        return ip_address(host).is_loopback
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False

@@ -4,7 +4,6 @@ import os
 import platform
 import sys
 from importlib.metadata import version
-from typing import Any
 
 import typer
 from typer.exceptions import TyperException
@@ -51,20 +50,30 @@ def run(words: list[str]) -> int:
     """Run one command and return its exit code; every failure is told here, none is raised."""
     as_json = "--json" in words[: words.index("--")] if "--" in words else "--json" in words
     try:
-        return _returned(app(words, prog_name="malgil", standalone_mode=not as_json))
-    except SystemExit as ending:
-        return _returned(ending.code)
+        code = _invoke(words, standalone=not as_json)
     except BrokenPipeError:  # whoever read our output has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.FAILED
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
     except Exception as error:
         failure = _failure(error)
         if failure is None:
             raise
         Screen(as_json=as_json).failure(failure)
         return failure.code
+    if code == Exit.INTERRUPTED and as_json:
+        Screen(as_json=True).failure(Failure(Exit.INTERRUPTED, "Interrupted"))
+    return code
+
+
+def _invoke(words: list[str], *, standalone: bool) -> int:
+    """Run one command; what Typer shows by itself, and where it exits, becomes an exit code."""
+    try:
+        code = app(words, prog_name="malgil", standalone_mode=standalone)
+    except SystemExit as ending:
+        code = ending.code
+    except KeyboardInterrupt:
+        code = Exit.INTERRUPTED
+    return code if isinstance(code, int) else Exit.OK
 
 
 def _failure(error: Exception) -> Failure | None:
@@ -80,10 +89,6 @@ def _failure(error: Exception) -> Failure | None:
         case OSError():
             return Failure(Exit.FAILED, "The system refused", str(error))
     return None
-
-
-def _returned(code: Any) -> int:
-    return code if isinstance(code, int) else Exit.OK
 
 
 if __name__ == "__main__":

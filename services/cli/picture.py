@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -43,7 +44,7 @@ class Picture:
         elif event.kind == "progress":
             self._advance(event.data)
         if line is not None:
-            self._logs.append(line)
+            self._logs.append(line.partition("\n")[0])
         return line
 
     def left_s(self) -> float | None:
@@ -79,7 +80,8 @@ class Picture:
         lines: list[RenderableType] = [head]
         if self.progress.get("total_steps"):
             total, step = self.progress["total_steps"], self.progress.get("step", 0)
-            lines.append(ProgressBar(total=total, completed=min(step, total), width=CURVE_WIDTH))
+            bar = ProgressBar(total=total, completed=min(step, total), width=CURVE_WIDTH)
+            lines.append(Columns([bar]))  # alone it does not end its line
         lines.append(Text(self.figures()))
         lines.append(self._curves())
         return Group(*lines, *(Text(line, style="dim") for line in self._logs))

@@ -37,13 +37,14 @@ class Screen:
 
     def show(self, *renderables: RenderableType) -> None:
         """Print what is made for people; in a pipe without the blanks that fill up columns."""
-        if self.out.is_terminal:
-            self.out.print(*renderables, sep="\n")
-            return
-        with self.out.capture() as captured:
-            self.out.print(*renderables, sep="\n")
-        for line in captured.get().splitlines():
-            self.out.print(Text(line.rstrip()), soft_wrap=True)
+        for renderable in renderables:
+            if self.out.is_terminal:
+                self.out.print(renderable)
+                continue
+            with self.out.capture() as captured:
+                self.out.print(renderable)
+            for line in captured.get().splitlines():
+                self.out.print(Text(line.rstrip()), soft_wrap=True)
 
     def line(self, data: Any) -> None:
         """Print one line of JSON at once."""
@@ -53,7 +54,7 @@ class Screen:
     def say(self, text: str, *, style: str = "") -> None:
         """Tell a person something; a program hears nothing of it."""
         if not self.as_json:
-            self.out.print(Text(text, style=style))
+            self.out.print(Text(text, style=style), soft_wrap=True)
 
     def failure(self, failure: Failure) -> None:
         """Tell what went wrong: a problem document, or its sentences on standard error."""

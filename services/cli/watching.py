@@ -29,8 +29,8 @@ def watch(client: Client, job_id: str, screen: Screen, *, name: str = "") -> dic
         raise
     job: dict[str, Any] = client.ask("GET", f"/v1/jobs/{job_id}")
     if job["status"] != "succeeded":
-        detail = job["error"] or "It was cancelled."
-        raise Failure(Exit.FAILED, f"Job {job_id} {job['status']}", detail, job=job)
+        how = "failed" if job["status"] == "failed" else "was cancelled"
+        raise Failure(Exit.FAILED, f"The job {how}", job["error"] or "", job=job)
     return job
 
 
