@@ -21,20 +21,28 @@ class CorpusUpload(Request):
     file: list[UploadFile] = Field(
         min_length=1, max_length=100, description="One or more files, read one after the other."
     )
-    name: NewName = Field(description="A name that is taken gets a new version.")
-    kind: CorpusKind
+    name: NewName = Field(
+        description="A name that is taken gets a new version.", examples=["helpdesk"]
+    )
+    kind: CorpusKind = Field(examples=["pairs"])
     format: Literal["csv", "tsv", "jsonl"] | None = Field(
         default=None, description="As the end of each file's name says, if left out."
     )
-    source: Label | None = Field(default=None, description="Column that is read: name or number.")
-    target: Label | None = Field(default=None, description="Column that is to be written.")
+    source: Label | None = Field(
+        default=None,
+        description="Column that is read: its name, or its number from 1.",
+        examples=["question"],
+    )
+    target: Label | None = Field(
+        default=None, description="Column that is to be written.", examples=["answer"]
+    )
     turns: Label | None = Field(default=None, description="Where a dialogue keeps its turns.")
     header: bool | None = Field(
         default=None, description="Whether the first row is one; guessed if left out."
     )
-    source_language: Language | None = None
-    target_language: Language | None = None
-    licence: Label | None = None
+    source_language: Language | None = Field(default=None, examples=["ko"])
+    target_language: Language | None = Field(default=None, examples=["ko"])
+    licence: Label | None = Field(default=None, examples=["CC0-1.0"])
     bad_line_limit: int | None = Field(
         default=None,
         ge=0,

@@ -15,6 +15,20 @@ from services.api.schemas.fields import Body, Request
 class RecipeBody(Body):
     """A named plan and the kinds of corpus it reads."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "chat",
+                    "title": "Chatbot: their words in, ours out",
+                    "description": "An attention encoder-decoder over pairs or dialogues.",
+                    "corpus_kinds": ["pairs", "dialogues"],
+                    "plan": {"task": "chat", "context_turns": 3},
+                }
+            ]
+        }
+    )
+
     name: str
     title: str
     description: str
@@ -80,6 +94,11 @@ _ALIAS: dict[str, Any] = {
     "checkpoint_id": "c1f7a8f2-3b0c-4f63-9a65-1f0c5c1d4b21",
     "updated_at": "2025-03-01T09:02:01Z",
 }
+_CHANGE: dict[str, Any] = {
+    "action": "promote",
+    "checkpoint_id": _ALIAS["checkpoint_id"],
+    "created_at": _ALIAS["updated_at"],
+}
 
 
 class AliasBody(Body):
@@ -102,6 +121,8 @@ class AliasList(Body):
 class AliasChangeBody(Body):
     """One turn in the history of an alias."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [_CHANGE]})
+
     action: AliasAction
     checkpoint_id: UUID
     created_at: datetime
@@ -110,21 +131,6 @@ class AliasChangeBody(Body):
 class AliasDetail(AliasBody):
     """An alias and how it came to point where it points, newest first."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    **_ALIAS,
-                    "history": [
-                        {
-                            "action": "promote",
-                            "checkpoint_id": _ALIAS["checkpoint_id"],
-                            "created_at": _ALIAS["updated_at"],
-                        }
-                    ],
-                }
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{**_ALIAS, "history": [_CHANGE]}]})
 
     history: list[AliasChangeBody]

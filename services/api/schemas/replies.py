@@ -21,6 +21,10 @@ from services.api.schemas.fields import (
 class Message(Request):
     """One thing said so far."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"role": "user", "content": "It does not start."}]}
+    )
+
     role: Literal["user", "assistant"]
     content: Text
 
@@ -70,6 +74,8 @@ class ReplyRequest(Request):
 
 class CandidateBody(Body):
     """One answer and its length-normalised log probability."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Yes.", "score": -0.2}]})
 
     text: str
     score: float

@@ -1,0 +1,58 @@
+"""What the description of the API promises to a reader."""
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+
+from core.settings import Settings
+from services.api import schemas
+from services.api.app import create_app
+
+DESCRIBED = create_app(Settings()).openapi()
+OPERATIONS = [
+    pytest.param(operation, id=operation["operationId"])
+    for path in DESCRIBED["paths"].values()
+    for operation in path.values()
+]
+
+
+def examples() -> Iterator[tuple[type[BaseModel], object]]:
+    for module in pkgutil.iter_modules(schemas.__path__, f"{schemas.__name__}."):
+        for kind in vars(importlib.import_module(module.name)).values():
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                for example in kind.model_config.get("json_schema_extra", {}).get("examples", []):
+                    yield kind, example
+
+
+@pytest.mark.parametrize(("kind", "example"), list(examples()))
+def test_every_example_fits_what_it_is_an_example_of(
+    kind: type[BaseModel], example: object
+) -> None:
+    kind.model_validate(example)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_route_is_described_with_all_ways_to_fail(operation: dict) -> None:
+    assert operation["summary"]
+    assert operation["description"]
+    assert len(operation["tags"]) == 1
+    told = {code for code in operation["responses"] if int(code) >= 400}
+    assert {"422", "500", "503"} <= told
+    if "requestBody" in operation:
+        assert {"400", "413"} <= told
+    for code in told - {"503"}:
+        schema = operation["responses"][code]["content"]["application/problem+json"]["schema"]
+        assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_bodies_have_examples() -> None:
+    bodies = {
+        name: schema
+        for name, schema in DESCRIBED["components"]["schemas"].items()
+        if name.endswith(("Request", "Body", "Detail")) and name != "HealthBody"
+    }
+    assert len(bodies) > 15
+    assert [name for name, schema in bodies.items() if "examples" not in schema] == []
