@@ -60,7 +60,7 @@ def _load_responder() -> "Responder":
     from core.pipelines.respond import Responder
 
     models = Models(_fetch, limit=runtime.settings().models_in_memory)
-    return Responder(models=models, resolve=_Aliases().resolve)
+    return Responder(bundle_of=models.get, resolve=_Aliases().resolve)
 
 
 def _fetch(checkpoint: str) -> bytes:

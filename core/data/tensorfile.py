@@ -13,9 +13,18 @@ HEADER_LIMIT = 32 * 2**20  # bytes
 
 
 def pack(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> bytes:
-    """Write ``tensors`` and ``notes`` as the bytes of a safetensors file."""
+    """Write ``tensors`` and ``notes`` as the bytes of a safetensors file.
+
+    The same content gives the same bytes: the library writes notes in any order, so they are
+    put in theirs.
+    """
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
-    return safetensors.torch.save(whole, metadata=dict(notes))
+    data = safetensors.torch.save(whole, metadata=dict(notes))
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    ordered = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
+    ordered += b" " * (-len(ordered) % 8)  # tensors start at a multiple of 8 bytes
+    return len(ordered).to_bytes(8, "little") + ordered + data[8 + length :]
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:

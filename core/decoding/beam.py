@@ -29,29 +29,30 @@ class _Row:
         self.finished.append(Hypothesis(tokens, log_prob, score, ended))
 
     def settled(self) -> bool:
-        """Whether nothing that could still grow would change the answer."""
+        """Whether nothing that is still growing promises more than what has ended.
+
+        What a live hypothesis promises is its score at its present length. How many have ended
+        says nothing: beside one sure hypothesis, most of those that end early are noise.
+        """
         if not self.live or len(self.live[0][0]) >= self.spec.max_tokens:
-            return True
-        if len(self.finished) >= self.spec.beam_size:
             return True
         if len(self.finished) < self.spec.n_best:
             return False
-        hope = normalised(self.live[0][1], self.spec.max_tokens + 1, self.spec.length_penalty)
-        return sorted(one.score for one in self.finished)[-self.spec.n_best] >= hope
+        tokens, log_prob = self.live[0]
+        promise = normalised(log_prob, len(tokens), self.spec.length_penalty)
+        return sorted(one.score for one in self.finished)[-self.spec.n_best] >= promise
 
     def best(self) -> list[Hypothesis]:
-        """Return the ``n_best``, best first; what was cut off counts only where too few ended."""
-        ended = sorted(self.finished, key=lambda one: -one.score)
-        missing = self.spec.n_best - len(ended)
-        if missing > 0:
-            for tokens, log_prob in self.live[:missing]:
-                self.finish(tokens, log_prob, ended=False)
-            ended = sorted(self.finished, key=lambda one: -one.score)
-        return ended[: self.spec.n_best]
+        """Return the ``n_best``, best first; what was cut off competes by its score so far."""
+        for tokens, log_prob in self.live:
+            self.finish(tokens, log_prob, ended=False)
+        return sorted(self.finished, key=lambda one: -one.score)[: self.spec.n_best]
 
     def certain(self) -> tuple[int, ...]:
-        """Return the start that every hypothesis still in the running shares."""
-        running = [tokens for tokens, _ in self.live] + [one.tokens for one in self.finished]
+        """Return the start that every hypothesis which may still become the best shares."""
+        running = [tokens for tokens, _ in self.live]
+        if self.finished:
+            running.append(max(self.finished, key=lambda one: one.score).tokens)
         low, high = min(running), max(running)
         same = 0
         while same < min(len(low), len(high)) and low[same] == high[same]:

@@ -58,18 +58,22 @@ class Lease:
         if self.lost:
             raise LeaseLostError(f"attempt {self.attempt} no longer holds job {self.job_id}")
 
+    def tell(self, session: Session) -> None:
+        """Renew the lease, write the progress, hear of a cancel; raises LeaseLostError."""
+        self.cancelled |= jobs.hold(
+            session,
+            self.job_id,
+            attempt=self.attempt,
+            lease_s=self._lease_s,
+            now=self._now(),
+            progress=self.progress,
+        )
+
     def _keep(self) -> None:
         while not self._over.wait(min(RENEW_S, self._lease_s / 4)):
             try:
                 with self._sessions.begin() as session:
-                    self.cancelled |= jobs.hold(
-                        session,
-                        self.job_id,
-                        attempt=self.attempt,
-                        lease_s=self._lease_s,
-                        now=self._now(),
-                        progress=self.progress,
-                    )
+                    self.tell(session)
             except LeaseLostError:
                 self.lost = True
                 return

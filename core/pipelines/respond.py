@@ -3,13 +3,14 @@
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import structlog
 
 from core.data.batches import encode_source, pad_sources
 from core.decoding.search import search
-from core.errors import InputError, MalgilError, ReplyTimeoutError, SpecError
-from core.pipelines.bundle import Bundle, Models
+from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError, SpecError
+from core.pipelines.bundle import Bundle
 from core.queue.messages import Ask, Candidate, Reply
 from core.specs import DecodeSpec, parse
 from core.text.stream import TextStream
@@ -43,12 +44,15 @@ class Responder:
     def __init__(
         self,
         *,
-        models: Models,
+        bundle_of: Callable[[str], Bundle],
         resolve: Callable[[str], str],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``resolve`` turns an alias or id into a checkpoint id; ``clock`` gives Unix seconds."""
-        self._models = models
+        """``resolve`` turns an alias or id into a checkpoint id, ``bundle_of`` that into a model.
+
+        ``clock`` gives Unix seconds.
+        """
+        self._bundle_of = bundle_of
         self._resolve = resolve
         self._clock = clock
 
@@ -58,73 +62,87 @@ class Responder:
         Asks past their deadline are dropped before they cost anything. Those that name the
         same checkpoint share a batch, whatever their other options.
         """
-        groups: dict[str, list[tuple[Ask, float]]] = defaultdict(list)
+        groups: dict[str, list[_Waiting]] = defaultdict(list)
         for ask, arrived in asks:
-            if self._clock() >= ask.deadline:
-                late = ReplyTimeoutError("the deadline passed while the ask was waiting")
-                send([(ask, _failed(ask, late))])
-                continue
             try:
-                groups[self._resolve(ask.model)].append((ask, arrived))
-            except MalgilError as error:
+                checkpoint, spec = self._admit(ask)
+            except Exception as error:
                 send([(ask, _failed(ask, error))])
+                continue
+            groups[checkpoint].append(_Waiting(ask, arrived, spec))
         for checkpoint, group in groups.items():
             self._answer_group(checkpoint, group, send)
 
-    def _answer_group(
-        self, checkpoint: str, group: Sequence[tuple[Ask, float]], send: Send
-    ) -> None:
+    def _admit(self, ask: Ask) -> tuple[str, DecodeSpec]:
+        """Return checkpoint and options of ``ask``; raises what is wrong with it."""
+        if self._clock() >= ask.deadline:
+            raise ReplyTimeoutError("the deadline passed while the ask was waiting")
+        checkpoint = self._resolve(ask.model)
+        return checkpoint, decode_spec(self._bundle_of(checkpoint).plan.decode, ask)
+
+    def _answer_group(self, checkpoint: str, group: Sequence["_Waiting"], send: Send) -> None:
         """Answer asks of one checkpoint together; if that breaks, each by itself."""
         try:
             send(self._decode(checkpoint, group, send))
         except Exception as error:
-            if len(group) > 1:
-                for one in group:
+            for one in group:
+                if len(group) == 1 or one.begun:  # nobody hears the start of a reply twice
+                    send([(one.ask, _failed(one.ask, error))])
+                else:
                     self._answer_group(checkpoint, [one], send)
-                return
-            if not isinstance(error, MalgilError):
-                log.exception("an ask failed", ask=group[0][0].id, checkpoint=checkpoint)
-            send([(group[0][0], _failed(group[0][0], error))])
 
     def _decode(
-        self, checkpoint: str, group: Sequence[tuple[Ask, float]], send: Send
+        self, checkpoint: str, group: Sequence["_Waiting"], send: Send
     ) -> list[tuple[Ask, Reply]]:
         began = self._clock()
-        bundle = self._models.get(checkpoint)
-        specs = [decode_spec(bundle, ask) for ask, _ in group]
+        bundle = self._bundle_of(checkpoint)
         streams = {
-            row: TextStream(bundle.tokenizer) for row, (ask, _) in enumerate(group) if ask.stream
+            row: TextStream(bundle.tokenizer) for row, one in enumerate(group) if one.ask.stream
         }
 
-        def on_token(row: int, token: int) -> None:
-            if row in streams and (piece := streams[row].push(token)):
-                send([(group[row][0], Reply(id=group[row][0].id, piece=piece))])
+        def tell(row: int, piece: str) -> None:
+            if piece:
+                group[row].begun = True
+                send([(group[row].ask, Reply(id=group[row].ask.id, piece=piece))])
 
-        contexts = [ask.turns for ask, _ in group]
+        def on_token(row: int, token: int) -> None:
+            if row in streams:
+                tell(row, streams[row].push(token))
+
+        contexts, specs = [one.ask.turns for one in group], [one.spec for one in group]
         answers = decode_batch(bundle, contexts, specs, on_token if streams else None)
         for row, stream in streams.items():
-            if piece := stream.flush():
-                send([(group[row][0], Reply(id=group[row][0].id, piece=piece))])
+            tell(row, stream.flush())
         spent_ms = (self._clock() - began) * 1e3
         return [
             (
-                ask,
+                one.ask,
                 Reply(
-                    id=ask.id,
+                    id=one.ask.id,
                     candidates=tuple(candidates),
                     model_ms=spent_ms,
-                    queue_ms=(began - arrived) * 1e3,
+                    queue_ms=(began - one.arrived) * 1e3,
                     batch=len(group),
                     checkpoint=checkpoint,
                 ),
             )
-            for (ask, arrived), candidates in zip(group, answers, strict=True)
+            for one, candidates in zip(group, answers, strict=True)
         ]
 
 
-def decode_spec(bundle: Bundle, ask: Ask) -> DecodeSpec:
-    """Lay the options of ``ask`` over those of its model; raises SpecError naming the field."""
-    chosen = {**bundle.plan.decode.model_dump(), **ask.decode}
+@dataclass(slots=True)
+class _Waiting:
+    """An ask on its way through a batch."""
+
+    ask: Ask
+    arrived: float  # Unix seconds
+    spec: DecodeSpec
+    begun: bool = False  # whether a piece of its reply has been sent
+
+
+def decode_spec(own: DecodeSpec, ask: Ask) -> DecodeSpec:
+    """Lay the options of ``ask`` over the model's ``own``; raises SpecError naming the field."""
+    chosen = {**own.model_dump(), **ask.decode}
     if "n_best" in ask.decode and "beam_size" not in ask.decode:
         chosen["beam_size"] = max(chosen["beam_size"], chosen["n_best"])
     elif "beam_size" in ask.decode and "n_best" not in ask.decode:
@@ -136,10 +154,14 @@ def decode_spec(bundle: Bundle, ask: Ask) -> DecodeSpec:
 
 
 def _failed(ask: Ask, error: Exception) -> Reply:
-    known = isinstance(error, MalgilError)
+    """Return the end of ``ask`` that raises ``error`` again where it is waited for."""
+    if not isinstance(error, MalgilError):
+        log.error("an ask failed", ask=ask.id, model=ask.model, exc_info=error)
+        message = "the model failed on this input"
+        return Reply(id=ask.id, error=MalgilError.__name__, message=message)
     return Reply(
         id=ask.id,
-        error=type(error).__name__ if known else MalgilError.__name__,
-        message=str(error) if known else "the model failed on this input",
+        error=type(error).__name__,
+        message=error.name if isinstance(error, NotFoundError) else str(error),
         field=error.field if isinstance(error, InputError) else None,
     )

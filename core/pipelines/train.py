@@ -159,6 +159,7 @@ class _Training:
         now = self.workshop.now()
         key = self.workshop.blobs.put(event.data)
         with self.workshop.sessions.begin() as session:
+            self.lease.tell(session)
             checkpoint = checkpoints.add(
                 session,
                 job_id=self.lease.job_id,

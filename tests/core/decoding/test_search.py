@@ -62,13 +62,11 @@ def test_a_beam_of_one_is_greedy_search(seed) -> None:
 def test_a_wide_beam_finds_the_likeliest_of_all_sequences(seed: int) -> None:
     table = random_table(1, 3, seed)
     source, mask = ask(1)
-    table.log_probs[:, :, EOS] -= 1.0  # long enough to make the search work
-    spec = DecodeSpec(beam_size=16, max_tokens=3, n_best=3, length_penalty=0.0)
+    table.log_probs[:, :, EOS] += 1.0  # so that sequences end before they are cut off
+    spec = DecodeSpec(beam_size=16, max_tokens=8, n_best=3, length_penalty=0.0)
     found = search(table, source, mask, specs=[spec])[0]
-    best = [one for one in every_sequence(table, 0, 4, 0.0) if len(one.tokens) < 3]
-    ended = [one for one in found if one.ended]
-    assert ended
-    assert ended[0].score == pytest.approx(best[0].score, abs=1e-4)
+    best = every_sequence(table, 0, 5, 0.0)
+    assert [one.score for one in found] == pytest.approx([one.score for one in best[:3]], abs=1e-4)
 
 
 @given(seed=st.integers(0, 1000), width=st.integers(2, 8))
@@ -78,9 +76,7 @@ def test_n_best_is_distinct_and_sorted(seed, width) -> None:
     source, mask = ask(2)
     spec = DecodeSpec(beam_size=width, n_best=width, max_tokens=8)
     for hypotheses in search(table, source, mask, specs=[spec, spec]):
-        assert len({one.tokens for one in hypotheses if one.ended}) == sum(
-            one.ended for one in hypotheses
-        )
+        assert len({(one.tokens, one.ended) for one in hypotheses}) == len(hypotheses)
         assert [one.score for one in hypotheses] == sorted(
             (one.score for one in hypotheses), reverse=True
         )
@@ -98,6 +94,18 @@ def test_tokens_called_certain_are_those_that_are_returned(seed, width) -> None:
     )
     for row, hypotheses in enumerate(answers):
         assert tuple(heard[row]) == hypotheses[0].tokens
+
+
+def test_one_sure_sequence_is_not_lost_among_noise_that_ends_early() -> None:
+    probabilities = torch.full((1, 8, 8), 1e-6)
+    for word, following in zip((BOS, 5, 6, 7), (5, 6, 7, EOS), strict=True):
+        probabilities[0, word, following] = 1.0
+        probabilities[0, word, EOS] = max(1e-3, float(probabilities[0, word, EOS]))
+    table = Table(probabilities.log())
+    source, mask = ask(1)
+    for width in range(1, 7):
+        found = search(table, source, mask, specs=[DecodeSpec(beam_size=width)])
+        assert found[0][0].tokens == (5, 6, 7)
 
 
 def test_no_reply_is_longer_than_allowed_and_none_holds_specials() -> None:

@@ -1,0 +1,67 @@
+import pytest
+
+from core.errors import InputError
+from core.metrics.text import corpus_scores
+from core.pipelines.bundle import read_bundle
+from core.pipelines.learn import Finished, Saved, Stage, learn
+from core.pipelines.respond import decode_batch
+from core.training.loop import Measured, Validated
+from tests.core.pipelines.small import PAIRS, SAID, TALKS, every_split, small_plan
+
+
+def test_a_small_set_is_learned_by_heart_and_reported(tmp_path) -> None:
+    plan = small_plan()
+    *_, last = learn(every_split(PAIRS), plan, scratch=tmp_path)
+    assert isinstance(last, Finished)
+    bundle = read_bundle(last.data)
+    answers = decode_batch(bundle, [[source] for source, _ in SAID], [plan.decode] * len(SAID))
+    texts = [candidates[0].text for candidates in answers]
+    assert corpus_scores(texts, [target for _, target in SAID])["exact_match"] == 1.0
+    assert last.metrics["exact_match"] == 1.0
+    assert last.metrics["valid_perplexity"] < 1.5
+    assert last.report["samples"][0]["context"] == [SAID[0][0]]
+    assert last.report["examples"] == dict.fromkeys(("train", "valid", "decoded"), len(SAID))
+    assert "tok:13a" in last.report["signatures"]["bleu"]
+
+
+def test_stages_come_in_order(tmp_path) -> None:
+    events = list(learn(every_split(PAIRS), small_plan(max_epochs=1), scratch=tmp_path))
+    names = [event.name for event in events if isinstance(event, Stage)]
+    assert list(dict.fromkeys(names)) == ["tokenizer", "encode", "train", "report"]
+
+
+def test_a_run_resumed_from_saved_bytes_ends_in_the_same_bundle(tmp_path) -> None:
+    plan = small_plan(max_epochs=10)
+    whole = list(learn(every_split(PAIRS), plan, scratch=tmp_path / "a"))
+    saved = None
+    before = []
+    for event in learn(every_split(PAIRS), plan, scratch=tmp_path / "b", due=lambda: True):
+        before.append(event)
+        if isinstance(event, Saved) and event.step == 7:
+            saved = event.data
+            break
+    after = list(learn(every_split(PAIRS), plan, scratch=tmp_path / "c", resume=saved))
+
+    def curve(events):
+        return [event for event in events if isinstance(event, Measured | Validated)]
+
+    assert curve(before) + curve(after) == curve(whole)
+    assert after[-1].data == whole[-1].data
+
+
+def test_turns_of_a_talk_are_context(tmp_path) -> None:
+    plan = small_plan().model_copy(update={"context_turns": 3})
+    *_, last = learn(every_split(TALKS), plan, scratch=tmp_path)
+    assert last.report["examples"]["train"] == 24
+    bundle = read_bundle(last.data)
+    contexts = [["안녕"], ["안녕", "반가워요", "밥 먹었어?"]]
+    first, third = decode_batch(bundle, contexts, [plan.decode] * 2)
+    assert first[0].text == "반가워요"
+    assert third[0].text == "네, 먹었어요"
+
+
+@pytest.mark.parametrize("missing", ["train", "valid"])
+def test_an_empty_split_is_named(tmp_path, missing) -> None:
+    examples = lambda split: [] if split == missing else PAIRS  # noqa: E731
+    with pytest.raises(InputError, match=missing if missing == "valid" else "no text|train"):
+        list(learn(examples, small_plan(), scratch=tmp_path))
