@@ -49,14 +49,20 @@ def add(
     file_format: Annotated[
         Format | None, typer.Option("--format", help="Guessed from the file name if left out.")
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Column of what is read.")] = None,
-    target: Annotated[str | None, typer.Option(help="Column of what is to be written.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Column that is read: its name, or its number from 1.")
+    ] = None,
+    target: Annotated[str | None, typer.Option(help="Column that is to be written.")] = None,
     turns: Annotated[str | None, typer.Option(help="Column of a dialogue's turns.")] = None,
+    header: Annotated[
+        bool | None, typer.Option("--header/--no-header", help="Guessed if left out.")
+    ] = None,
     source_language: Annotated[str | None, typer.Option(help="Such as ko.")] = None,
     target_language: Annotated[str | None, typer.Option(help="Such as en.")] = None,
     licence: Annotated[str | None, typer.Option(help="Such as CC0-1.0.")] = None,
     bad_line_limit: Annotated[
-        int | None, typer.Option(min=0, help="How many unreadable lines to leave out.")
+        int | None,
+        typer.Option(min=0, help="How many unreadable lines to leave out; default: 1 in 1000."),
     ] = None,
     valid_share: Annotated[float | None, typer.Option(help="Held out while training.")] = None,
     test_share: Annotated[float | None, typer.Option(help="Held out for good.")] = None,
@@ -71,6 +77,7 @@ def add(
         "source": source,
         "target": target,
         "turns": turns,
+        "header": header,
         "source_language": source_language,
         "target_language": target_language,
         "licence": licence,

@@ -62,6 +62,7 @@ def children(settings: Settings) -> list[Child]:
             command=_python("services.api"),
             where=base_url(settings),
             lacking=partial(unready, settings),
+            grace_s=20.0,  # it gives requests that have begun 15 s
         ),
     ]
 
@@ -119,7 +120,13 @@ def _worker(name: str, *queues: str, threads: int) -> Child:
     pool = ("--pool", "threads", "--concurrency", str(threads))
     options = (*pool, "--hostname", f"{name}@%h", "--without-mingle", "--without-gossip")
     command = _celery("worker", "--queues", ",".join(queues), *options)
-    return Child(name=name, tier=WORKER, command=command, where=f"reads {', '.join(queues)}")
+    return Child(
+        name=name,
+        tier=WORKER,
+        command=command,
+        where=f"reads {', '.join(queues)}",
+        grace_s=20.0,  # a training ends its step, keeps a snapshot and gives the job back
+    )
 
 
 def _celery(*words: str) -> tuple[str, ...]:

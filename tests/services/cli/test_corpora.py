@@ -85,3 +85,14 @@ def test_markup_in_a_text_is_only_text(server: Server, malgil: Malgil, tmp_path:
     shares = ("--valid-share", "0", "--test-share", "0")
     malgil("corpus", "add", file, "--name", "talk", *shares)
     assert "[bold]not bold[/bold]  [/red]" in malgil("corpus", "show", "talk").out
+
+
+def test_columns_can_be_numbers_where_there_is_no_header(
+    server: Server, malgil: Malgil, tmp_path: Path
+) -> None:
+    file = tmp_path / "pairs.tsv"
+    file.write_text("hello\t1\tgood day\n")
+    more = ("--no-header", "--source", "1", "--target", "3", "--valid-share", 0, "--test-share", 0)
+    malgil("corpus", "add", file, "--name", "talk", *more)
+    data = malgil("corpus", "show", "talk", "--json").data
+    assert data["examples"][0]["content"] == {"source": "hello", "target": "good day"}
