@@ -17,6 +17,7 @@ import structlog
 from celery.signals import worker_shutting_down
 
 from core.errors import LeaseLostError
+from core.pipelines.tidy import forget_ended_snapshots
 from core.queue.messages import INBOX, RUN_JOB, SWEEP
 from core.storage import corpora, jobs
 from core.storage.tables import Job
@@ -52,6 +53,7 @@ def sweep() -> None:
     with runtime.sessions().begin() as session:
         waiting = jobs.waiting(session, now=runtime.now())
         corpora.forget_unfinished(session, before=runtime.now() - FORGET_IMPORTS_AFTER)
+    forget_ended_snapshots(runtime.sessions(), runtime.blobs())
     for _ in range(min(waiting, RINGS_AT_ONCE)):
         runtime.doorbell().ring_jobs()
     if runtime.redis().xlen(INBOX):

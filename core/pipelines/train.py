@@ -12,11 +12,18 @@ import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.data.examples import Example, example_of
-from core.errors import LeaseLostError, MalgilError
+from core.errors import (
+    BundleError,
+    LeaseLostError,
+    MalgilError,
+    NotFoundError,
+    UnavailableError,
+)
 from core.pipelines.learn import Event, Finished, Saved, Stage, learn
 from core.pipelines.lease import Lease
+from core.pipelines.tidy import forget_blobs, forget_ended_snapshots
 from core.specs import TrainJob, parse
-from core.storage import aliases, checkpoints, corpora, jobs
+from core.storage import aliases, checkpoints, corpora, jobs, snapshots
 from core.storage.blobs import Blobs
 from core.storage.tables import EventKind, Split
 from core.training.loop import Measured, Progress, Validated
@@ -34,6 +41,7 @@ class Workshop:
     lease_s: float
     now: Callable[[], datetime]
     leaving: Callable[[], bool]  # whether the process should end: snapshot, give back, go
+    outage_s: float = 2.0  # how long an outage of the blob store is waited out
 
 
 def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
@@ -50,13 +58,16 @@ def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
         now=workshop.now,
     )
     with lease:
+        training = _Training(lease, workshop)
         try:
-            _Training(lease, workshop).run()
+            training.run()
         except LeaseLostError as error:
             log.warning("stopped without writing", reason=str(error))
+        except UnavailableError as error:  # not the job's fault: another attempt can help
+            time.sleep(workshop.outage_s)
+            training.give_back(str(error))
         except MalgilError as error:
-            with workshop.sessions.begin() as session:
-                jobs.fail(session, job_id, attempt=attempt, error=str(error), now=workshop.now())
+            training.fail(str(error))
 
 
 class _Training:
@@ -71,12 +82,11 @@ class _Training:
             job = jobs.get(session, lease.job_id)
             self.corpus_id = job.corpus_id
             self.spec = parse(TrainJob, job.spec)
-            self.snapshot = jobs.snapshot(session, lease.job_id)
+            self.snapshot = snapshots.of_job(session, lease.job_id)
 
     def run(self) -> None:
         """Learn to the end, or until the job is cancelled or the process is leaving."""
-        self._begin()
-        resume = self.workshop.blobs.get(self.snapshot.blob_key) if self.snapshot else None
+        resume = self._begin()
         events = learn(
             self._examples,
             self.spec.plan,
@@ -91,16 +101,48 @@ class _Training:
                 self._stop()
                 return
             if self.workshop.leaving() and isinstance(event, Saved | Stage):
-                self._give_back()
+                self.give_back("the worker is leaving")
                 return
 
-    def _begin(self) -> None:
-        """Say where this attempt starts, and forget what the curve told beyond that point."""
-        attempt, step = self.lease.attempt, self.snapshot.step if self.snapshot else 0
-        start = f"goes on from the snapshot at step {step}" if step else "starts at the beginning"
+    def give_back(self, reason: str) -> None:
+        """Let another worker go on from the last snapshot; it does not count as a death."""
+        with self.workshop.sessions.begin() as session:
+            jobs.give_back(
+                session,
+                self.lease.job_id,
+                attempt=self.lease.attempt,
+                reason=reason,
+                now=self.workshop.now(),
+                max_attempts=None,
+            )
+
+    def fail(self, reason: str) -> None:
+        """End the job as failed."""
+        with self.workshop.sessions.begin() as session:
+            jobs.fail(
+                session,
+                self.lease.job_id,
+                attempt=self.lease.attempt,
+                error=reason,
+                now=self.workshop.now(),
+            )
+        forget_ended_snapshots(self.workshop.sessions, self.workshop.blobs)
+
+    def _begin(self) -> bytes | None:
+        """Return the state to go on from, and forget what the curve told beyond that point."""
+        state, start, step = None, "starts at the beginning", 0
+        if self.snapshot is not None:
+            try:
+                state = self.workshop.blobs.get(self.snapshot.blob_key)
+                step = self.snapshot.step
+                start = f"goes on from the snapshot at step {step}"
+            except (NotFoundError, BundleError) as error:
+                start += f": the snapshot at step {self.snapshot.step} is lost ({error})"
+        attempt = self.lease.attempt
         with self.workshop.sessions.begin() as session:
             jobs.forget_metrics_after(session, self.lease.job_id, attempt=attempt, step=step)
             self._add(session, EventKind.LOG, {"message": f"attempt {attempt} {start}"})
+        return state
 
     def _due(self) -> bool:
         late = time.monotonic() - self.saved_at >= self.spec.plan.train.snapshot_every_s
@@ -142,7 +184,7 @@ class _Training:
         """Blob first, then the row under the attempt; the snapshot before it is thrown away."""
         key = self.workshop.blobs.put(event.data)
         with self.workshop.sessions.begin() as session:
-            before = jobs.put_snapshot(
+            before = snapshots.put(
                 session,
                 self.lease.job_id,
                 attempt=self.lease.attempt,
@@ -151,7 +193,8 @@ class _Training:
                 bytes_=len(event.data),
                 now=self.workshop.now(),
             )
-        self._forget(before, but=key)
+        if before is not None:
+            forget_blobs(self.workshop.sessions, self.workshop.blobs, [before])
         self.saved_at = time.monotonic()
 
     def _finish(self, event: Finished) -> None:
@@ -174,38 +217,14 @@ class _Training:
             if self.spec.promote_to is not None:
                 aliases.promote(session, self.spec.promote_to, checkpoint.id, now=now)
             jobs.succeed(session, self.lease.job_id, attempt=self.lease.attempt, now=now)
-        self._drop_snapshot()
+        forget_ended_snapshots(self.workshop.sessions, self.workshop.blobs)
 
     def _stop(self) -> None:
         with self.workshop.sessions.begin() as session:
             jobs.stop(
                 session, self.lease.job_id, attempt=self.lease.attempt, now=self.workshop.now()
             )
-        self._drop_snapshot()
-
-    def _give_back(self) -> None:
-        with self.workshop.sessions.begin() as session:
-            jobs.give_back(
-                session,
-                self.lease.job_id,
-                attempt=self.lease.attempt,
-                reason="the worker is leaving; another one goes on",
-                now=self.workshop.now(),
-                max_attempts=None,
-            )
-
-    def _drop_snapshot(self) -> None:
-        with self.workshop.sessions.begin() as session:
-            key = jobs.drop_snapshot(session, self.lease.job_id)
-        self._forget(key)
-
-    def _forget(self, key: str | None, *, but: str | None = None) -> None:
-        if key is None or key == but:
-            return
-        with self.workshop.sessions() as session:
-            used = checkpoints.blob_in_use(session, key)
-        if not used:
-            self.workshop.blobs.delete(key)
+        forget_ended_snapshots(self.workshop.sessions, self.workshop.blobs)
 
     def _add(
         self, session: Session, kind: EventKind, data: dict[str, Any], step: int | None = None

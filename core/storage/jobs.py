@@ -16,7 +16,7 @@ from core.errors import ConflictError, NotFoundError
 from core.storage.attempts import end, held, storable, tell, tell_state
 from core.storage.paging import newest_first
 from core.storage.session import locked
-from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus, Snapshot
+from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus
 
 TURN = (Job.priority.desc(), Job.created_at, Job.id)
 
@@ -232,48 +232,6 @@ def forget_metrics_after(session: Session, job_id: UUID, *, attempt: int, step: 
         .where(JobEvent.job_id == job_id, JobEvent.kind == EventKind.METRICS)
         .where(JobEvent.step > step)
     )
-
-
-def put_snapshot(
-    session: Session,
-    job_id: UUID,
-    *,
-    attempt: int,
-    step: int,
-    blob_key: str,
-    bytes_: int,
-    now: datetime,
-) -> str | None:
-    """Remember where the job can be taken up again.
-
-    Returns the key of the blob this one replaces, if it is another one. Raises LeaseLostError.
-    """
-    held(session, job_id, attempt)
-    before = snapshot(session, job_id)
-    replaced = None if before is None or before.blob_key == blob_key else before.blob_key
-    session.merge(
-        Snapshot(
-            job_id=job_id,
-            attempt=attempt,
-            step=step,
-            blob_key=blob_key,
-            bytes=bytes_,
-            created_at=now,
-        )
-    )
-    session.flush()
-    return replaced
-
-
-def snapshot(session: Session, job_id: UUID) -> Snapshot | None:
-    """Return where the job can be taken up again, if anywhere."""
-    return session.scalars(select(Snapshot).where(Snapshot.job_id == job_id)).one_or_none()
-
-
-def drop_snapshot(session: Session, job_id: UUID) -> str | None:
-    """Forget where the job could be taken up again; returns the key of its blob."""
-    query = delete(Snapshot).where(Snapshot.job_id == job_id).returning(Snapshot.blob_key)
-    return session.scalars(query).one_or_none()
 
 
 def _lease_ran_out(now: datetime) -> ColumnElement[bool]:

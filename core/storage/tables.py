@@ -101,6 +101,9 @@ class JobStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+ENDED = (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
 class EventKind(StrEnum):
     """What a job event tells: a change of state, a word to the reader, or figures at a step."""
 

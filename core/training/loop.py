@@ -183,11 +183,7 @@ class _Run:
         counters = self.counters
         counters.step += 1
         counters.batch += 1
-        if not math.isfinite(loss):
-            raise SpecError(
-                f"the loss is not a number at step {counters.step}; lower train.learning_rate",
-                field="train.learning_rate",
-            )
+        _refuse_nonsense(loss, counters.step)
         counters.window_loss += loss
         counters.window_tokens += tokens
         self.tokens_seen += tokens
@@ -217,6 +213,7 @@ class _Run:
             total, tokens = total + loss, tokens + count
             yield self._progress(None, rate)
         mean = total / tokens
+        _refuse_nonsense(mean, counters.step)
         counters.validated_at = counters.step
         best = counters.best_loss is None or mean < counters.best_loss
         if best:
@@ -244,6 +241,14 @@ class _Run:
         if self.best:
             put_weights(self.model, self.best)
         self.model.eval()
+
+
+def _refuse_nonsense(loss: float, step: int) -> None:
+    if not math.isfinite(loss):
+        raise SpecError(
+            f"the loss is not a number at step {step}; lower train.learning_rate",
+            field="train.learning_rate",
+        )
 
 
 def validation_losses(

@@ -6,7 +6,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import NotFoundError
-from core.storage import aliases, checkpoints, jobs
+from core.storage import aliases, checkpoints, snapshots
 from tests.core.storage.rows import NOW, later, make_checkpoint, make_running
 
 
@@ -88,6 +88,6 @@ def test_what_names_no_model_is_not_found(session: Session, ref: str) -> None:
 def test_a_blob_is_in_use_by_a_checkpoint_or_a_snapshot(session: Session) -> None:
     make_checkpoint(session, blob_key="c" * 64)
     job_id = make_running(session).id
-    jobs.put_snapshot(session, job_id, attempt=1, step=1, blob_key="d" * 64, bytes_=1, now=NOW)
+    snapshots.put(session, job_id, attempt=1, step=1, blob_key="d" * 64, bytes_=1, now=NOW)
     used = [key for key in "abcde" if checkpoints.blob_in_use(session, key * 64)]
     assert used == ["c", "d"]

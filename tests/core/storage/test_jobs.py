@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import ConflictError, LeaseLostError, NotFoundError
-from core.storage import checkpoints, jobs
+from core.storage import checkpoints, jobs, snapshots
 from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus
 from tests.core.storage.rows import (
     LEASE_S,
@@ -150,7 +150,7 @@ GUARDED: dict[str, Callable[..., object]] = {
     "fail": partial(jobs.fail, error="late", now=NOW),
     "stop": partial(jobs.stop, now=NOW),
     "give_back": partial(jobs.give_back, max_attempts=9, reason="late", now=NOW),
-    "put_snapshot": partial(jobs.put_snapshot, step=9, blob_key="f" * 64, bytes_=1, now=NOW),
+    "put_snapshot": partial(snapshots.put, step=9, blob_key="f" * 64, bytes_=1, now=NOW),
 }
 
 
@@ -187,7 +187,7 @@ def _everything(session: Session, job_id: UUID) -> object:
     job = jobs.get(session, job_id)
     columns = {column.key: getattr(job, column.key) for column in Job.__table__.columns}
     seen = [(event.id, event.data) for event in jobs.events(session, job_id, limit=99)]
-    return columns, seen, jobs.snapshot(session, job_id)
+    return columns, seen, snapshots.of_job(session, job_id)
 
 
 def test_giving_back_queues_the_job_at_once(session: Session) -> None:
@@ -337,20 +337,28 @@ def test_figures_that_json_cannot_say_are_refused_on_both_databases(session: Ses
 
 def test_a_newer_snapshot_takes_the_place_and_names_the_old_blob(session: Session) -> None:
     job_id = make_running(session).id
-    assert jobs.snapshot(session, job_id) is None
-    put = partial(jobs.put_snapshot, session, job_id, attempt=1, bytes_=4_000_000_000)
+    assert snapshots.of_job(session, job_id) is None
+    put = partial(snapshots.put, session, job_id, attempt=1, bytes_=4_000_000_000)
     assert put(step=10, blob_key="a" * 64, now=NOW) is None
     assert put(step=20, blob_key="b" * 64, now=later(1)) == "a" * 64
     assert put(step=30, blob_key="b" * 64, now=later(2)) is None
-    snapshot = jobs.snapshot(session, job_id)
+    snapshot = snapshots.of_job(session, job_id)
     assert snapshot is not None
     assert (snapshot.step, snapshot.blob_key, snapshot.bytes) == (30, "b" * 64, 4_000_000_000)
     assert snapshot.created_at == later(2)
     assert checkpoints.blob_in_use(session, "b" * 64)
     assert not checkpoints.blob_in_use(session, "a" * 64)
-    assert jobs.drop_snapshot(session, job_id) == "b" * 64
-    assert jobs.drop_snapshot(session, job_id) is None
-    assert jobs.snapshot(session, job_id) is None
+
+
+def test_only_the_snapshots_of_ended_jobs_are_dropped(session: Session) -> None:
+    ended, running = make_running(session).id, make_running(session).id
+    for job_id, letter in ((ended, "a"), (running, "b")):
+        snapshots.put(session, job_id, attempt=1, step=1, blob_key=letter * 64, bytes_=1, now=NOW)
+    jobs.succeed(session, ended, attempt=1, now=NOW)
+    assert snapshots.drop_ended(session) == ["a" * 64]
+    assert snapshots.drop_ended(session) == []
+    assert snapshots.of_job(session, ended) is None
+    assert snapshots.of_job(session, running) is not None
 
 
 def test_jobs_are_listed_newest_first_page_by_page(session: Session) -> None:
@@ -388,7 +396,7 @@ def test_what_another_session_changed_is_read_anew(sessions: sessionmaker[Sessio
 
 def test_nothing_is_left_behind_by_a_deleted_job(session: Session) -> None:
     job = make_running(session)
-    jobs.put_snapshot(session, job.id, attempt=1, step=1, blob_key="a" * 64, bytes_=1, now=NOW)
+    snapshots.put(session, job.id, attempt=1, step=1, blob_key="a" * 64, bytes_=1, now=NOW)
     session.delete(job)
     session.flush()
     assert session.scalars(select(func.count()).select_from(JobEvent)).one() == 0

@@ -1,0 +1,246 @@
+"""The training way on real databases and blob stores; the processes are played by the test."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.data.examples import content_of
+from core.errors import UnavailableError
+from core.pipelines.bundle import read_bundle
+from core.pipelines.train import Workshop, train
+from core.specs import Plan, TokenizerSpec, TrainJob
+from core.storage import aliases, checkpoints, corpora, jobs, snapshots
+from core.storage.blobs import Blobs
+from core.storage.tables import CorpusKind, EventKind, Job, JobKind, JobStatus, Split
+from tests.core.pipelines.small import PAIRS, small_plan
+
+PLAN = small_plan(max_epochs=14, report_every=2)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class House:
+    """A database, a blob store and a clock; workers come and go."""
+
+    def __init__(self, sessions: sessionmaker[Session], blobs: Blobs, tmp_path) -> None:
+        self.sessions = sessions
+        self.blobs = blobs
+        self.tmp_path = tmp_path
+        self.ahead = timedelta()
+        with sessions.begin() as session:
+            corpus = corpora.create(
+                session,
+                name="small",
+                kind=CorpusKind.PAIRS,
+                source_language="ko",
+                target_language="ko",
+                licence=None,
+                sha256="0" * 64,
+                bytes_=1,
+                now=self.now(),
+            )
+            rows = [(split, 1, content_of(one)) for one in PAIRS for split in Split]
+            corpora.add_examples(session, corpus.id, rows)
+            corpora.finish(session, corpus.id, bad_lines=0)
+            self.corpus_id = corpus.id
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+    def queue(self, plan: Plan = PLAN, promote_to: str | None = None) -> UUID:
+        spec = TrainJob(plan=plan, promote_to=promote_to).model_dump(mode="json")
+        with self.sessions.begin() as session:
+            return jobs.enqueue(
+                session,
+                kind=JobKind.TRAIN,
+                corpus_id=self.corpus_id,
+                spec=spec,
+                priority=0,
+                now=self.now(),
+            ).id
+
+    def claim(self) -> int:
+        with self.sessions.begin() as session:
+            job = jobs.claim_next(session, worker="w", lease_s=6, max_attempts=9, now=self.now())
+            assert job is not None
+            return job.attempt
+
+    def work(self, job_id: UUID, leaving: Callable[[], bool] = lambda: False, blobs=None) -> int:
+        """Claim what is next and work on it, as a child process does."""
+        attempt = self.claim()
+        workshop = Workshop(
+            sessions=self.sessions,
+            blobs=blobs or self.blobs,
+            scratch=self.tmp_path / f"attempt-{attempt}",
+            lease_s=6,
+            now=self.now,
+            leaving=leaving,
+            outage_s=0.0,
+        )
+        train(job_id, attempt, workshop)
+        return attempt
+
+    def job(self, job_id: UUID) -> Job:
+        with self.sessions() as session:
+            return jobs.get(session, job_id)
+
+    def told(self, job_id: UUID, kind: EventKind) -> list[dict]:
+        with self.sessions() as session:
+            events = jobs.events(session, job_id, limit=10_000)
+        return [{"step": one.step, **one.data} for one in events if one.kind == kind]
+
+    def bundle(self, job_id: UUID) -> bytes:
+        with self.sessions() as session:
+            checkpoint = checkpoints.of_job(session, job_id)
+        assert checkpoint is not None
+        return self.blobs.get(checkpoint.blob_key)
+
+
+@pytest.fixture
+def house(sessions, blobs, tmp_path) -> House:
+    return House(sessions, blobs, tmp_path)
+
+
+def after(calls: int, what: Callable[[], bool]) -> Callable[[], bool]:
+    """A ``leaving`` that does ``what`` from the call of that number on."""
+    count = 0
+
+    def leaving() -> bool:
+        nonlocal count
+        count += 1
+        return count > calls and what()
+
+    return leaving
+
+
+def die() -> bool:
+    raise Killed
+
+
+def test_a_job_leaves_a_checkpoint_with_its_report_and_its_alias(house) -> None:
+    job_id = house.queue(promote_to="bot")
+    house.work(job_id)
+    job = house.job(job_id)
+    assert job.status == JobStatus.SUCCEEDED
+    assert job.progress["step"] == job.progress["total_steps"]
+    bundle = read_bundle(house.bundle(job_id))
+    assert bundle.plan == PLAN
+    with house.sessions() as session:
+        alias = aliases.get(session, "bot")
+        checkpoint = checkpoints.get(session, alias.checkpoint_id)
+        assert checkpoint.job_id == job_id
+        assert checkpoint.metrics["valid_loss"] == bundle.report["metrics"]["valid_loss"]
+        assert snapshots.of_job(session, job_id) is None
+    assert "tokenizer" in {one.get("stage") for one in house.told(job_id, EventKind.LOG)}
+
+
+def test_a_job_killed_three_times_ends_with_the_curve_and_bundle_of_one_that_was_not(
+    house,
+) -> None:
+    whole = house.queue()
+    house.work(whole)
+    job_id = house.queue()
+    for calls in (9, 14, 30):
+        with pytest.raises(Killed):
+            house.work(job_id, after(calls, die))
+        house.ahead += timedelta(seconds=10)
+    assert house.work(job_id) == 4
+    assert house.told(job_id, EventKind.METRICS) == house.told(whole, EventKind.METRICS)
+    assert house.bundle(job_id) == house.bundle(whole)
+    beginnings = [
+        one["message"] for one in house.told(job_id, EventKind.LOG) if "attempt" in one["message"]
+    ]
+    assert "starts at the beginning" in beginnings[0]
+    assert "goes on from the snapshot" in beginnings[-1]
+
+
+def test_a_worker_that_leaves_gives_the_job_back_with_a_snapshot(house) -> None:
+    job_id = house.queue()
+    house.work(job_id, after(12, lambda: True))
+    job = house.job(job_id)
+    assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
+    with house.sessions() as session:
+        assert snapshots.of_job(session, job_id) is not None
+    assert house.work(job_id) == 2
+    assert house.job(job_id).status == JobStatus.SUCCEEDED
+
+
+def test_a_cancelled_job_stops_and_leaves_no_snapshot(house) -> None:
+    job_id = house.queue(small_plan(max_epochs=5000))
+    asked = threading.Event()
+
+    def cancel() -> bool:
+        if not asked.is_set():
+            asked.set()
+            with house.sessions.begin() as session:
+                jobs.cancel(session, job_id, now=house.now())
+        return False
+
+    house.work(job_id, after(5, cancel))
+    assert house.job(job_id).status == JobStatus.CANCELLED
+    with house.sessions() as session:
+        assert snapshots.of_job(session, job_id) is None
+        assert checkpoints.of_job(session, job_id) is None
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing_more(house) -> None:
+    job_id = house.queue()
+
+    def sleep_too_long() -> bool:
+        if house.job(job_id).attempt == 1:
+            house.ahead += timedelta(seconds=100)
+            assert house.claim() == 2
+        return False
+
+    house.work(job_id, after(6, sleep_too_long))
+    job = house.job(job_id)
+    assert (job.status, job.attempt) == (JobStatus.RUNNING, 2)
+    with house.sessions() as session:
+        assert checkpoints.of_job(session, job_id) is None
+        written = [one for one in jobs.events(session, job_id, limit=1000) if one.attempt == 1]
+    assert not [one for one in written if one.kind == EventKind.METRICS and one.step > 5]
+
+
+def test_a_job_that_cannot_succeed_fails_with_the_reason(house) -> None:
+    wild = small_plan().model_copy(
+        update={"tokenizer": TokenizerSpec(kind="unigram", vocabulary_size=16)}
+    )
+    job_id = house.queue(wild)
+    house.work(job_id)
+    job = house.job(job_id)
+    assert job.status == JobStatus.FAILED
+    assert "vocabulary" in job.error
+
+
+def test_a_blob_store_that_is_down_costs_an_attempt_and_not_the_job(house) -> None:
+    class Down:
+        def put(self, data: bytes) -> str:
+            raise UnavailableError("the disk is full")
+
+    job_id = house.queue()
+    house.work(job_id, blobs=Down())
+    job = house.job(job_id)
+    assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
+    assert "the disk is full" in str(house.told(job_id, EventKind.LOG))
+    house.work(job_id)
+    assert house.job(job_id).status == JobStatus.SUCCEEDED
+
+
+def test_a_lost_snapshot_means_a_new_beginning_and_is_said(house) -> None:
+    job_id = house.queue()
+    house.work(job_id, after(12, lambda: True))
+    with house.sessions() as session:
+        snapshot = snapshots.of_job(session, job_id)
+        assert snapshot is not None
+        house.blobs.delete(snapshot.blob_key)
+    house.work(job_id)
+    assert house.job(job_id).status == JobStatus.SUCCEEDED
+    assert "is lost" in str(house.told(job_id, EventKind.LOG))
+    steps = [one["step"] for one in house.told(job_id, EventKind.METRICS) if "loss" in one]
+    assert steps == sorted(set(steps))
