@@ -50,8 +50,10 @@ def demo(
     with interrupted_by_signals():
         try:
             Demo(home, files, screen).run(keep=keep)
-        except Failure:
+        except Exception as error:
             _show_logs(home, screen)
+            if isinstance(error, Failure):
+                error.code = Exit.FAILED  # whatever stood in its way, the demo has failed
             raise
         finally:
             shutil.rmtree(home, ignore_errors=True)

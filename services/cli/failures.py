@@ -61,7 +61,8 @@ def refused(field: str, message: str) -> Failure:
 
 def sentences(problem: dict[str, Any]) -> Sequence[str]:
     """Return what a problem says: what is wrong as a whole, then each field and line."""
-    detail = str(problem.get("detail") or "")
-    fields = [f"{one.get('field')}: {one.get('message')}" for one in problem.get("errors") or ()]
-    lines = [f"line {one.get('line')}: {one.get('message')}" for one in problem.get("lines") or ()]
-    return [*([detail] if detail and detail not in fields else []), *fields, *lines]
+    errors, lines = problem.get("errors") or (), problem.get("lines") or ()
+    fields = [f"{one.get('field')}: {one.get('message')}" for one in errors]
+    said = [*fields, *(str(one.get("message")) for one in errors)]
+    whole = [str(problem["detail"])] if problem.get("detail") not in {None, "", *said} else []
+    return [*whole, *fields, *(f"line {one.get('line')}: {one.get('message')}" for one in lines)]

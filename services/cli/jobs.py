@@ -8,7 +8,7 @@ import typer
 from services.cli.client import connect
 from services.cli.options import JsonFlag, Limit
 from services.cli.screen import Screen, facts, moment, table
-from services.cli.watching import show_end, watch
+from services.cli.watching import show_end, watch_or_leave
 
 app = typer.Typer(help="Look at jobs, watch one, cancel one.", no_args_is_help=True)
 
@@ -58,7 +58,7 @@ def watch_(job: JobId, as_json: JsonFlag = False) -> None:
     screen = Screen(as_json=as_json)
     with connect() as client:
         client.ask("GET", f"/v1/jobs/{job}")  # an unknown one is told before anything is drawn
-        show_end(client, watch(client, job, screen), screen)
+        show_end(client, watch_or_leave(client, job, screen), screen)
 
 
 @app.command()

@@ -11,7 +11,7 @@ from services.cli.failures import refused
 from services.cli.jobs import job_facts
 from services.cli.options import JsonFlag
 from services.cli.screen import Screen
-from services.cli.watching import show_end, watch
+from services.cli.watching import show_end, watch_or_leave
 
 
 def train(
@@ -55,7 +55,9 @@ def train(
         if as_json:
             screen.line({"event": "job", "data": job})
         screen.say(f"Queued as job {job['id']}.")
-        ended = watch(client, job["id"], screen, name=f"{recipe or 'training'} on {corpus}")
+        ended = watch_or_leave(
+            client, job["id"], screen, name=f"{recipe or 'training'} on {corpus}"
+        )
         show_end(client, ended, screen)
 
 

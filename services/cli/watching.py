@@ -16,17 +16,24 @@ QUIET_S = 5.0  # between two lines of progress where there is no terminal to red
 SCORES = ("valid_loss", "valid_perplexity", "bleu", "chrf", "exact_match", "distinct_2")
 
 
-def watch(client: Client, job_id: str, screen: Screen, *, name: str = "") -> dict[str, Any]:
-    """Show a job until it has ended and return it; being interrupted leaves it running.
-
-    Raises Failure where it failed or was cancelled.
-    """
+def watch_or_leave(
+    client: Client, job_id: str, screen: Screen, *, name: str = ""
+) -> dict[str, Any]:
+    """Do as ``watch`` does, and say how to look again where that is interrupted."""
     try:
-        _show(client, job_id, screen, name or f"job {job_id}")
+        return watch(client, job_id, screen, name=name)
     except KeyboardInterrupt:
         again = f"malgil jobs watch {job_id}"
         screen.say(f"\nThe job goes on without you. Look again with: {again}")
         raise
+
+
+def watch(client: Client, job_id: str, screen: Screen, *, name: str = "") -> dict[str, Any]:
+    """Show a job until it has ended and return it; being interrupted does not end it.
+
+    Raises Failure where it failed or was cancelled.
+    """
+    _show(client, job_id, screen, name or f"job {job_id}")
     job: dict[str, Any] = client.ask("GET", f"/v1/jobs/{job_id}")
     if job["status"] != "succeeded":
         how = "failed" if job["status"] == "failed" else "was cancelled"

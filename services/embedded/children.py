@@ -73,7 +73,13 @@ def environment(settings: Settings) -> dict[str, str]:
     path = settings.database_url.removeprefix(SQLITE)
     if path != settings.database_url:
         told["MALGIL_DATABASE_URL"] = SQLITE + str(Path(path).absolute())
-    return {**os.environ, **told, "PYTHONUNBUFFERED": "1"}
+    own = {"PYTHONUNBUFFERED": "1", "TMPDIR": str(scratch_dir(settings))}
+    return {**os.environ, **told, **own}
+
+
+def scratch_dir(settings: Settings) -> Path:
+    """Return where children put what need not outlive them; emptied at each start."""
+    return settings.home / "tmp"
 
 
 def base_url(settings: Settings) -> str:

@@ -78,10 +78,13 @@ def remains(records: Sequence[Record], *, among: Sequence[Seen] | None = None) -
 
 
 def _belongs(seen: Seen, one: Record, leaders: dict[int, Seen]) -> bool:
-    if one.pid not in (seen.pid, seen.group) or not any(word in seen.command for word in OURS):
+    if one.pid not in {seen.pid, seen.group}:
         return False
     leader = leaders.get(one.pid)
-    return leader is None or leader.started == one.started
+    if leader is not None and leader.started != one.started:
+        return False
+    # For a moment, while it turns into another program, a process has no command at all.
+    return not seen.command or any(word in seen.command for word in OURS)
 
 
 def end(records: Sequence[Record], *, grace_s: float = ORPHAN_GRACE_S) -> list[Record]:

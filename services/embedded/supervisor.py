@@ -1,5 +1,6 @@
 """Start everything on one machine, keep it running, end it in order."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from typing import Literal
 from core.errors import MalgilError
 from core.settings import Settings, socket_path
 from services.embedded import state, valkey
-from services.embedded.children import Child, base_url, children, environment
+from services.embedded.children import Child, base_url, children, environment, scratch_dir
 from services.embedded.claims import held, with_port
 from services.embedded.ledger import Ledger
 from services.embedded.process import Process, rotate
@@ -116,7 +117,8 @@ class Supervisor:
         self._ending = Event()
         self._watch = Thread(target=self._keep_watch, name="watch", daemon=True)
         logs = settings.home / "logs"
-        for directory in (logs, valkey.data_dir(settings)):
+        shutil.rmtree(scratch_dir(settings), ignore_errors=True)  # of those killed last time
+        for directory in (logs, valkey.data_dir(settings), scratch_dir(settings)):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         around = environment(settings)
         self._processes = [

@@ -100,6 +100,8 @@ def test_a_group_whose_leader_is_another_is_left_alone() -> None:
     assert state.remains([record], among=[member]) == [record]
     assert state.remains([record], among=[replace(leader, started="then")]) == [record]
     assert state.remains([record], among=[replace(member, group=99)]) == []
+    assert state.remains([record], among=[replace(leader, started="then", command="")]) == [record]
+    assert state.remains([record], among=[replace(leader, started="then", command="vi")]) == []
 
 
 def test_nobody_to_signal_is_fine() -> None:

@@ -209,6 +209,17 @@ def test_logs_of_the_last_times_are_kept_aside(tmp_path: Path) -> None:
     }
 
 
+def test_what_children_put_aside_lies_in_the_home_and_is_gone_at_the_next_start(
+    tmp_path: Path,
+) -> None:
+    scratch = tmp_path / "tmp"
+    once = child("once", "import tempfile\ntempfile.mkdtemp()", once=True)
+    with supervised(Supervisor(settings(tmp_path), [once], pace=QUICKLY)):
+        assert len(list(scratch.iterdir())) == 1
+    with supervised(Supervisor(settings(tmp_path), [], pace=QUICKLY)):
+        assert list(scratch.iterdir()) == []
+
+
 def test_a_second_supervisor_of_the_same_home_is_refused(tmp_path: Path) -> None:
     with (
         embedded(settings(tmp_path), table=[sleeper()]),
