@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.embedded import state
-from services.embedded.census import Seen
+from services.embedded.census import Seen, look
 
 SLEEP = "# services\nimport time\ntime.sleep(60)"
 STUBBORN = f"import signal\nsignal.signal(15, signal.SIG_IGN)\nprint(flush=True)\n{SLEEP}"
@@ -63,6 +63,9 @@ def test_a_process_that_took_over_the_id_is_left_alone(running: subprocess.Popen
 
 def test_a_process_with_a_foreign_command_is_left_alone() -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        deadline = time.monotonic() + 10
+        while not ((seen := look(process.pid)) and seen.command):  # in the middle of its exec
+            assert time.monotonic() < deadline
         assert state.end([recorded(process)]) == []
         assert process.poll() is None
         process.kill()
