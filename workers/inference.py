@@ -31,9 +31,8 @@ def answer() -> None:
     inbox, responder = drain(), _responder()
     limit = runtime.settings().batch_limit
     until = time.monotonic() + TURN_S
-    inbox.begin()
-    asks = inbox.claim(limit) or inbox.read(limit)
-    while asks:
+    asks = inbox.begin(limit)
+    while asks := asks or inbox.claim(limit):
         responder.answer(asks, inbox.send)
         if time.monotonic() > until:
             runtime.doorbell().ring_inbox()

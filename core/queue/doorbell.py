@@ -36,6 +36,9 @@ class Doorbell:
 
     def _ring(self, task: str, queue: str) -> None:
         try:
-            self._app.send_task(task, queue=queue, retry=False, ignore_result=True)
+            # No exchange, straight to the queue: it saves a look into a routing table.
+            self._app.send_task(
+                task, exchange="", routing_key=queue, retry=False, ignore_result=True
+            )
         except (OperationalError, RedisError, OSError) as error:
             log.warning("a doorbell was not heard", task=task, error=str(error))

@@ -4,6 +4,7 @@ An ask stays in the stream until its final reply is posted; both happen in one t
 What a dead worker left unanswered is claimed by the next one that drains.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,7 @@ log = structlog.get_logger()
 MAILBOX_EXPIRES_S = 60
 MAILBOX_LENGTH = 10_000
 CONSUMER_ALIVE_S = 5  # a worker silent for this long is dead; its asks go to another
+CLAIM_S = 1.0  # how often dead workers are looked for
 MAX_DELIVERIES = 3  # an ask that was in the hands of so many dying workers is refused
 
 
@@ -46,28 +48,39 @@ class Drain:
         self._redis = redis
         self._name = name
         self._entries: dict[str, bytes] = {}  # ask id -> entry in the stream
+        self._looked = float("-inf")  # when dead workers were last looked for
 
     def beat(self) -> None:
         """Say that this worker lives."""
         self._redis.set(consumer_key(self._name), 1, ex=CONSUMER_ALIVE_S)
 
-    def begin(self) -> None:
-        """Silence the bell *before* reading: an ask that comes later rings again."""
-        self._redis.delete(BELL)
+    def begin(self, count: int) -> list[tuple[Ask, float]]:
+        """Silence the bell, then read; an ask that comes in between rings again."""
+        return self._read(count, silence=True)
 
     def read(self, count: int) -> list[tuple[Ask, float]]:
         """Return up to ``count`` new asks with their arrival in Unix seconds; never waits."""
-        try:
-            heard: Any = self._redis.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
-        except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):
-                raise
-            self._make_group()
-            return self.read(count)
+        return self._read(count, silence=False)
+
+    def _read(self, count: int, *, silence: bool) -> list[tuple[Ask, float]]:
+        with self._redis.pipeline(transaction=False) as pipe:
+            if silence:
+                pipe.delete(BELL)
+            pipe.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
+            try:
+                heard: Any = pipe.execute()[-1]
+            except ResponseError as error:
+                if "NOGROUP" not in str(error):
+                    raise
+                self._make_group()
+                return self._read(count, silence=silence)
         return self._taken([entry for _, entries in heard or () for entry in entries])
 
     def claim(self, count: int) -> list[tuple[Ask, float]]:
-        """Return up to ``count`` asks that dead workers left unanswered."""
+        """Return up to ``count`` asks that dead workers left unanswered; looks now and then."""
+        if time.monotonic() - self._looked < CLAIM_S:
+            return []
+        self._looked = time.monotonic()
         try:
             consumers = self._redis.xinfo_consumers(INBOX, INBOX_GROUP)
         except ResponseError:  # no stream or no group yet: nothing was ever left

@@ -126,7 +126,7 @@ def test_one_bell_is_enough_for_many_asks_until_it_is_silenced(client, valkey_ur
         ]
         await read(drain, at_least=20)
         assert bell.rung == 1
-        drain.begin()
+        assert drain.begin(10) == []
         assert not client.exists(BELL)
         asking.append(asyncio.create_task(inbox.ask(model="bot", turns=["y"], timeout_s=5)))
         await read(drain)
@@ -233,7 +233,7 @@ def test_the_asks_of_a_dead_worker_go_to_a_living_one_and_those_of_a_living_one_
         busy.send([(theirs, answer_to(theirs))])
         assert (await first).candidates[0].text == "FIRST"
         assert (await second).candidates[0].text == "SECOND"
-        living.claim(10)
+        Drain(client, name="living").claim(10)
         names = {one["name"] for one in client.xinfo_consumers(INBOX, INBOX_GROUP)}
         assert b"dead" not in names
 
