@@ -53,7 +53,8 @@ class Process:
                 start_new_session=True,
             )
         self.started_at, self.restart_at = time.monotonic(), None
-        self.record = state.record(self.child.name, self.pid, tier=self.child.tier)
+        with suppress(OSError, subprocess.SubprocessError):  # ``ps`` may fail; the child runs
+            self.record = state.record(self.child.name, self.pid, tier=self.child.tier)
 
     def reap(self) -> int | None:
         """Return how it ended, negative for a signal, if it has ended since the last look.

@@ -228,7 +228,7 @@ class Supervisor:
         tail: str = "",
     ) -> None:
         name, where = process.child.name, process.child.where
-        with suppress(OSError):  # a screen that has gone must not end the watch
+        with suppress(OSError, ValueError):  # a screen that has gone must not end the watch
             self._tell(
                 Notice(kind=kind, name=name, pid=process.pid, where=where, text=text, tail=tail)
             )
