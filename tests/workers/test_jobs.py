@@ -1,0 +1,245 @@
+"""The job worker with real children; only the messages of Celery are played."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from redis import Redis
+from sqlalchemy import select
+from sqlalchemy.orm import Session, sessionmaker
+
+from core.data.examples import content_of
+from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE
+from core.specs import TrainJob
+from core.storage import checkpoints, corpora
+from core.storage import jobs as rows
+from core.storage.tables import Corpus, CorpusKind, EventKind, Job, JobKind, JobStatus, Split
+from services.embedded.census import census
+from tests.core.pipelines.small import PAIRS, small_plan
+from workers import jobs, runtime
+
+ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+@pytest.fixture(autouse=True)
+def stays() -> Iterator[None]:
+    """What tells a worker to leave is its process's own: it must not outlive the test."""
+    yield
+    jobs._leaving.clear()
+
+
+def make_corpus(session: Session, splits: Sequence[Split]) -> Corpus:
+    corpus = corpora.create(
+        session,
+        name="greetings",
+        kind=CorpusKind.PAIRS,
+        source_language="ko",
+        target_language="ko",
+        licence=None,
+        sha256="0" * 64,
+        bytes_=1,
+        now=runtime.now(),
+    )
+    for split in splits:
+        lines = [(split, line, content_of(pair)) for line, pair in enumerate(PAIRS)]
+        corpora.add_examples(session, corpus.id, lines)
+    return corpora.finish(session, corpus.id, bad_lines=0)
+
+
+def queue(
+    sessions: sessionmaker[Session],
+    *,
+    priority: int = 0,
+    max_epochs: int = 2,
+    splits: Sequence[Split] = (Split.TRAIN, Split.VALID),
+) -> UUID:
+    """Queue a training, of seconds unless it gets more epochs."""
+    spec = TrainJob(plan=small_plan(max_epochs=max_epochs))
+    with sessions.begin() as session:
+        return rows.enqueue(
+            session,
+            kind=JobKind.TRAIN,
+            corpus_id=make_corpus(session, splits).id,
+            spec=spec.model_dump(mode="json"),
+            priority=priority,
+            now=runtime.now(),
+        ).id
+
+
+def show(sessions: sessionmaker[Session], job: UUID) -> Job:
+    with sessions() as session:
+        return rows.get(session, job)
+
+
+def words(sessions: sessionmaker[Session], job: UUID) -> list[str]:
+    with sessions() as session:
+        found = rows.events(session, job, limit=500)
+    return [str(event.data["message"]) for event in found if event.kind is EventKind.LOG]
+
+
+@contextmanager
+def woken() -> Iterator[threading.Thread]:
+    """A worker that has heard the doorbell and goes on working beside the test."""
+    thread = threading.Thread(target=jobs.run)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        jobs._leave()
+        thread.join(timeout=30)
+    assert not thread.is_alive()
+
+
+def wait_for(look: Callable[[], object]) -> object:
+    deadline = time.monotonic() + 30
+    while not (found := look()):
+        assert time.monotonic() < deadline, "it did not come about"
+        time.sleep(0.01)
+    return found
+
+
+def speaking_child(job: UUID, attempt: int) -> int:
+    """Return the process id of the child that works on an attempt, once it has said something."""
+
+    def look() -> int:
+        for seen in census():
+            command = seen.command.split()
+            if command[-3:-1] == [str(job), str(attempt)]:
+                said = Path(command[-1]) / "child.log"
+                return seen.pid if said.exists() and said.stat().st_size else 0
+        return 0
+
+    return int(str(wait_for(look)))
+
+
+@ONE_DATABASE
+def test_one_ring_is_enough_for_all_jobs_and_the_most_urgent_goes_first(sessions) -> None:
+    usual, urgent = queue(sessions), queue(sessions, priority=5, splits=(Split.TRAIN,))
+    jobs.run()
+    first, second = show(sessions, urgent), show(sessions, usual)
+    assert (first.status, second.status) == (JobStatus.FAILED, JobStatus.SUCCEEDED)
+    assert "no valid examples" in first.error
+    assert first.ended_at < second.started_at
+    with sessions() as session:
+        checkpoint = checkpoints.of_job(session, usual)
+    assert runtime.blobs().exists(checkpoint.blob_key)
+
+
+@ONE_DATABASE
+def test_a_child_that_keeps_dying_gives_its_job_back_with_its_last_words_until_it_is_hopeless(
+    sessions, monkeypatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # makes a child talk from its first moment
+    job = queue(sessions)
+    with woken():
+        for attempt in (1, 2, 3):
+            os.kill(speaking_child(job, attempt), signal.SIGKILL)
+        wait_for(lambda: show(sessions, job).status is JobStatus.FAILED)
+    assert show(sessions, job).attempt == 3
+    assert "died by signal 9" in show(sessions, job).error
+    said = words(sessions, job)
+    assert [message.splitlines()[0] for message in said] == [
+        f"attempt {attempt} died by signal 9" for attempt in (1, 2, 3)
+    ]
+    assert all("import time:" in message for message in said)
+    assert all(len(message.encode()) <= jobs.TAIL_BYTES + 100 for message in said)
+
+
+@ONE_DATABASE
+def test_a_worker_that_leaves_gives_its_job_back_without_counting_a_death(sessions) -> None:
+    job = queue(sessions, max_epochs=100_000)
+    with woken() as thread:
+        wait_for(lambda: (show(sessions, job).progress or {}).get("step", 0) > 3)
+        jobs._leave()
+        thread.join(timeout=20)
+    assert show(sessions, job).status is JobStatus.QUEUED
+    assert words(sessions, job)[-1] == "the worker is leaving"
+    jobs.run()  # woken once more on its way out: it must not begin anything
+    assert show(sessions, job).attempt == 1
+
+
+@ONE_DATABASE
+def test_a_second_ring_changes_nothing_while_a_job_is_worked_on(sessions) -> None:
+    assert jobs._busy.acquire(blocking=False)
+    try:
+        job = queue(sessions)
+        jobs.run()
+    finally:
+        jobs._busy.release()
+    assert show(sessions, job).attempt == 0
+
+
+def test_the_sweep_rings_for_jobs_that_wait_but_not_without_end(sessions, messages) -> None:
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 0
+    queue(sessions)
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 1
+    for _ in range(9):
+        queue(sessions)
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 1 + jobs.RINGS_AT_ONCE
+
+
+def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) -> None:
+    queue(sessions)
+    long_ago = runtime.now() - timedelta(minutes=1)
+    with sessions.begin() as session:
+        assert rows.claim_next(session, worker="gone", lease_s=6, max_attempts=3, now=long_ago)
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 1
+
+
+def test_the_sweep_leaves_a_job_alone_that_somebody_holds(sessions, messages) -> None:
+    queue(sessions)
+    with sessions.begin() as session:
+        rows.claim_next(session, worker="busy", lease_s=60, max_attempts=3, now=runtime.now())
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 0
+
+
+def test_the_sweep_rings_for_asks_that_nobody_read(sessions, messages, valkey: Redis) -> None:
+    jobs.sweep()
+    assert messages(INFERENCE_QUEUE) == 0
+    for _ in range(3):
+        valkey.xadd(INBOX, {"ask": "{}"})
+    jobs.sweep()
+    assert messages(INFERENCE_QUEUE) == 1
+
+
+def test_the_sweep_forgets_imports_that_died_and_leaves_those_under_way(sessions) -> None:
+    for age in (timedelta(0), jobs.FORGET_IMPORTS_AFTER + timedelta(minutes=1)):
+        with sessions.begin() as session:
+            corpora.create(
+                session,
+                name="half",
+                kind=CorpusKind.PAIRS,
+                source_language=None,
+                target_language=None,
+                licence=None,
+                sha256="0" * 64,
+                bytes_=1,
+                now=runtime.now() - age,
+            )
+    jobs.sweep()
+    with sessions() as session:
+        left = session.scalars(select(Corpus)).all()
+    assert [runtime.now() - corpus.created_at < timedelta(minutes=1) for corpus in left] == [True]
+
+
+def test_the_sweep_after_one_whose_connections_were_cut_rings_again(
+    sessions, messages, valkey: Redis
+) -> None:
+    queue(sessions)
+    jobs.sweep()
+    valkey.client_kill_filter(_type="normal", skipme=True)
+    jobs.sweep()  # its own ring may be lost
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) >= 2
