@@ -63,10 +63,7 @@ def import_corpus(
     Raises DataError listing the first bad lines where there are more, or where the columns
     cannot be found, and InputError where there are too few examples; nothing is written then.
     """
-    if not files:
-        raise InputError("There is no file to import.", field="file")
-    survey = _survey(files, request)
-    valid_share, test_share = _shares(survey, request)
+    bad, rows = checked_rows(files, request)
     sha256, size = _digest(files)
     with sessions.begin() as session:
         corpus = corpora.create(
@@ -80,12 +77,23 @@ def import_corpus(
             bytes_=size,
             now=now,
         )
-    rows = _rows(files, request, valid_share, test_share)
     while chunk := list(islice(rows, CHUNK)):
         with sessions.begin() as session:
             corpora.add_examples(session, corpus.id, chunk)
     with sessions.begin() as session:
-        return corpora.finish(session, corpus.id, bad_lines=survey.bad)
+        return corpora.finish(session, corpus.id, bad_lines=bad)
+
+
+def checked_rows(files: Files, request: ImportRequest) -> tuple[int, Iterator[Row]]:
+    """Look at every line of ``files``; return how many are bad, and the rows of the others.
+
+    Raises as ``import_corpus`` does, before the first row.
+    """
+    if not files:
+        raise InputError("There is no file to import.", field="file")
+    survey = _survey(files, request)
+    valid_share, test_share = _shares(survey, request)
+    return survey.bad, _rows(files, request, valid_share, test_share)
 
 
 @dataclass(slots=True)

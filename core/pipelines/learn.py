@@ -31,7 +31,7 @@ DECODE_BATCH = 50
 class Examples(Protocol):
     """A corpus that can be read again and again, in the same order each time."""
 
-    def __call__(self, split: str) -> Iterable[Example]:
+    def __call__(self, split: str, /) -> Iterable[Example]:
         """Yield the examples of ``split``."""
         ...
 

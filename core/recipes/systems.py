@@ -18,6 +18,7 @@ class Recipe:
     description: str
     corpus_kinds: tuple[Literal["pairs", "dialogues"], ...]
     plan: Plan
+    examples: tuple[str, ...]  # files of examples/ that it learns from unless told otherwise
     quick: Mapping[str, Any]  # laid over the plan by ``--quick``
 
     def quick_plan(self) -> Plan:
@@ -27,12 +28,14 @@ class Recipe:
 
 _QUICK: Mapping[str, Any] = MappingProxyType(
     {
-        "tokenizer": {"vocabulary_size": 400},
+        "tokenizer": {"vocabulary_size": 2000},
         "model": {"embedding_dim": 32, "hidden_dim": 48, "dropout": 0.0},
         "train": {"max_epochs": 2, "validate_every": 20, "time_limit_s": 10.0},
         "decode": {"beam_size": 1},
     }
 )
+
+_TALK = ("smalltalk.ko.csv", "helpdesk.ko.csv", "smalltalk.en.csv", "helpdesk.en.csv")
 
 DEMO = Recipe(
     name="demo",
@@ -42,12 +45,13 @@ DEMO = Recipe(
         "made for examples/, good for any small set of questions with fixed answers."
     ),
     corpus_kinds=("pairs", "dialogues"),
+    examples=_TALK,
     plan=Plan(
         task="chat",
         tokenizer=TokenizerSpec(kind="unigram", vocabulary_size=3000, byte_fallback=True),
         model=ModelSpec(cell="gru", embedding_dim=128, hidden_dim=256, dropout=0.1),
         train=TrainSpec(
-            max_epochs=32,
+            max_epochs=22,
             time_limit_s=110.0,
             learning_rate=5e-3,
             warmup_steps=50,
@@ -70,6 +74,7 @@ CHAT = Recipe(
         "no longer become more likely."
     ),
     corpus_kinds=("pairs", "dialogues"),
+    examples=_TALK,
     plan=Plan(
         task="chat",
         context_turns=3,
@@ -86,6 +91,7 @@ TRANSLATE = Recipe(
     title="Translator on subwords",
     description="An attention encoder-decoder with one vocabulary for both languages.",
     corpus_kinds=("pairs",),
+    examples=("sentences.ko-en.tsv",),
     plan=Plan(
         task="translate",
         tokenizer=TokenizerSpec(kind="bpe", vocabulary_size=8000),

@@ -6,9 +6,11 @@ import typer
 
 from core.recipes import RECIPES, find
 from services.cli.options import JsonFlag
+from services.cli.running import run
 from services.cli.screen import Screen, facts, table
 
 app = typer.Typer(help="Plans that can be trained by name.", no_args_is_help=True)
+app.command()(run)
 
 
 @app.command("list")
