@@ -43,7 +43,8 @@ def assert_problem(answer: httpx.Response, status: int) -> dict:
 
 
 def test_every_error_of_the_house_has_its_own_line_in_the_table() -> None:
-    assert set(kinds()) == set(TABLE)
+    of_the_core = {kind for kind in kinds() if kind.__module__ == MalgilError.__module__}
+    assert of_the_core == set(TABLE)
 
 
 def test_an_unknown_route_is_a_problem(client: httpx.Client) -> None:

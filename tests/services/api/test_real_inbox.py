@@ -44,8 +44,7 @@ def echo(valkey_url: str) -> Iterator[None]:
             drain = Drain(client, name="echo")
             while not stop.is_set():
                 client.set(alive_key(INFERENCE_QUEUE), 1)
-                drain.begin()
-                for ask, _ in drain.read(64):
+                for ask, _ in drain.begin(64):
                     answer(drain, ask)
                 time.sleep(0.002)
 

@@ -1,4 +1,4 @@
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -40,7 +40,7 @@ def test_an_alias_points_only_to_what_is_there(client: httpx.Client) -> None:
     assert point(client, "bot", uuid4()).status_code == 404
 
 
-@pytest.mark.parametrize("name", ["Bot", "a b", "a%00", "a" * 64, str(uuid4()), "-a"])
+@pytest.mark.parametrize("name", ["Bot", "a b", "a%00", "a" * 64, str(UUID(int=7)), "-a"])
 def test_a_name_that_could_be_mistaken_is_refused(house: House, name: str) -> None:
     answer = point(house.client, name, add_checkpoint(house.sessions).id)
     assert answer.status_code == 422
