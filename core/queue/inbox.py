@@ -6,9 +6,9 @@ there to whoever waits for it.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -29,6 +29,8 @@ from core.queue.messages import (
 )
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 BELL_MS = 1000  # after this a ring counts as lost and the next ask rings again
 LISTEN_MS = 1000
@@ -128,18 +130,17 @@ class Inbox:
             deadline=time.time() + timeout_s,
         )
         waiting = self._waiting[ask.id] = asyncio.Queue()
+        until = asyncio.get_running_loop().time() + timeout_s + GRACE_S
         entry = None
         answered = False
         try:
-            async with asyncio.timeout(timeout_s + GRACE_S):
-                entry = await self._send(ask)
-                while not answered:
-                    reply = await waiting.get()
-                    if reply.error is not None:
-                        answered = True
-                        raise _error(reply)
-                    answered = reply.final
-                    yield reply
+            entry = await _before(until, self._send(ask))
+            while not answered:
+                reply = await _before(until, waiting.get())
+                answered = reply.final
+                if reply.error is not None:
+                    raise _error(reply)
+                yield reply
         except TimeoutError:
             raise ReplyTimeoutError(f"no reply within {timeout_s:g} s") from None
         finally:
@@ -197,6 +198,12 @@ class Inbox:
             waiting = self._waiting.get(reply.id)
             if waiting is not None:
                 waiting.put_nowait(reply)
+
+
+async def _before(until: float, what: Awaitable[T]) -> T:
+    """Await ``what`` until that moment of the loop's clock; raises TimeoutError after it."""
+    async with asyncio.timeout_at(until):
+        return await what
 
 
 def _error(reply: Reply) -> MalgilError:

@@ -14,6 +14,7 @@ from services.api import errors
 from services.api.answers import Answers
 from services.api.figures import Figures
 from services.api.frame import BodyLimit, Frame
+from services.api.origin import OwnPagesOnly
 from services.api.resources import Opener, open_resources
 from services.api.routes import (
     aliases,
@@ -86,6 +87,7 @@ def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAP
         upload_limit=settings.upload_limit_mb * 2**20,
         uploads=frozenset({corpora.router.prefix, checkpoints.router.prefix}),
     )
+    app.add_middleware(OwnPagesOnly)
     app.add_middleware(Frame, figures=app.state.figures)
     errors.install(app)
     for router in ROUTERS:

@@ -1,0 +1,27 @@
+"""A checkpoint of any released format still loads and answers the same."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.pipelines.bundle import read_bundle
+from core.pipelines.respond import decode_batch
+
+STORED = sorted(Path(__file__).parent.glob("*.safetensors"))
+
+
+def test_there_is_a_stored_checkpoint() -> None:
+    assert STORED
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
+def test_a_stored_checkpoint_answers_what_it_always_answered(path: Path) -> None:
+    bundle = read_bundle(path.read_bytes())
+    expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+    spec = bundle.plan.decode.model_copy(update={"n_best": 2})
+    answers = decode_batch(bundle, [[asked] for asked in expected], [spec] * len(expected))
+    for candidates, wanted in zip(answers, expected.values(), strict=True):
+        assert [one.text for one in candidates] == [one["text"] for one in wanted]
+        scores = [one["score"] for one in wanted]
+        assert [one.score for one in candidates] == pytest.approx(scores, abs=1e-4)
