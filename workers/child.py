@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from uuid import UUID
 
+from core.pipelines.lease import Lease
 from workers import runtime
 
 
@@ -20,8 +21,17 @@ def main(job_id: str, attempt: str, scratch: str) -> None:
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: leaving.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides, and tells us by SIGTERM
-    runtime.use_threads(runtime.settings().threads)
-    from core.pipelines.train import Workshop, train
+    lease = Lease(
+        sessions=runtime.sessions(),
+        job_id=UUID(job_id),
+        attempt=int(attempt),
+        lease_s=runtime.settings().lease_s,
+        now=runtime.now,
+    )
+    lease.progress = {"stage": "start"}
+    with lease:  # torch takes seconds to load: people see meanwhile that somebody is at it
+        runtime.use_threads(runtime.settings().threads)
+        from core.pipelines.train import Workshop, train
 
     workshop = Workshop(
         sessions=runtime.sessions(),

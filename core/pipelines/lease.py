@@ -22,7 +22,8 @@ class Lease:
     """Renews the lease of one attempt from a thread, carries progress, listens for cancel.
 
     A context manager: the thread lives inside it. ``lost`` and ``cancelled`` are read between
-    two pieces of work; ``progress`` is replaced by whoever works.
+    two pieces of work; ``progress`` is replaced by whoever works, and told with the seconds that
+    the lease is held (``held_s``), so that it shows life even while nothing else in it changes.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Lease:
         self._sessions = sessions
         self._lease_s = lease_s
         self._now = now
+        self._began = now()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
@@ -60,17 +62,21 @@ class Lease:
 
     def tell(self, session: Session) -> None:
         """Renew the lease, write the progress, hear of a cancel; raises LeaseLostError."""
+        now = self._now()
+        held_s = round((now - self._began).total_seconds(), 1)
         self.cancelled |= jobs.hold(
             session,
             self.job_id,
             attempt=self.attempt,
             lease_s=self._lease_s,
-            now=self._now(),
-            progress=self.progress,
+            now=now,
+            progress={**self.progress, "held_s": held_s},
         )
 
     def _keep(self) -> None:
-        while not self._over.wait(min(RENEW_S, self._lease_s / 4)):
+        pause_s = 0.0  # that work has begun is told at once
+        while not self._over.wait(pause_s):
+            pause_s = min(RENEW_S, self._lease_s / 4)
             try:
                 with self._sessions.begin() as session:
                     self.tell(session)

@@ -155,8 +155,13 @@ def test_a_child_that_keeps_dying_gives_its_job_back_with_its_last_words_until_i
 @ONE_DATABASE
 def test_a_worker_that_leaves_gives_its_job_back_without_counting_a_death(sessions) -> None:
     job = queue(sessions, max_epochs=100_000)
+
+    def progress() -> dict:
+        return show(sessions, job).progress or {}
+
     with woken() as thread:
-        wait_for(lambda: (show(sessions, job).progress or {}).get("step", 0) > 3)
+        wait_for(lambda: progress().get("stage") == "start")  # long before torch is loaded
+        wait_for(lambda: progress().get("step", 0) > 3)
         jobs._leave()
         thread.join(timeout=20)
     assert show(sessions, job).status is JobStatus.QUEUED
