@@ -1,7 +1,7 @@
 """What travels through Redis: task names, queues, keys, and the ask and reply shapes."""
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 RUN_JOB = "malgil.jobs.run"  # wake up: claim whatever job is next
@@ -42,7 +42,7 @@ class Ask:
 
     def dump(self) -> str:
         """Write as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return _to_json(_fields(self))
 
     @staticmethod
     def load(text: str | bytes) -> "Ask":
@@ -82,7 +82,12 @@ class Reply:
 
 def dump_replies(replies: list[Reply]) -> str:
     """Write a batch of replies as JSON."""
-    return json.dumps([asdict(reply) for reply in replies], ensure_ascii=False)
+    return _to_json(
+        [
+            {**_fields(reply), "candidates": [_fields(one) for one in reply.candidates]}
+            for reply in replies
+        ]
+    )
 
 
 def load_replies(text: str | bytes) -> list[Reply]:
@@ -91,3 +96,12 @@ def load_replies(text: str | bytes) -> list[Reply]:
         Reply(**{**data, "candidates": tuple(Candidate(**c) for c in data["candidates"])})
         for data in json.loads(text)
     ]
+
+
+def _fields(message: "Ask | Reply | Candidate") -> dict[str, Any]:
+    """Return the fields of ``message`` by name; not copied deep, as ``asdict`` would at length."""
+    return {name: getattr(message, name) for name in message.__slots__}
+
+
+def _to_json(data: object) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
