@@ -6,8 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ import httpx
 
 from core.settings import socket_path
 from services.embedded.census import look
+from tests.acceptance.processes import wait_until
 
 MALGIL = (sys.executable, "-m", "services.cli.main")
 
@@ -37,7 +37,7 @@ class Installation:
         except httpx.HTTPError:
             return False
 
-    def run(self, *words: str) -> Any:
+    def run(self, *words: str, timeout_s: float = 300.0) -> Any:
         """Run a command against it and return the last line of JSON that it prints."""
         ran = subprocess.run(
             [*MALGIL, *words, "--json"],
@@ -45,7 +45,7 @@ class Installation:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=timeout_s,
         )
         assert ran.returncode == 0, ran.stdout + ran.stderr
         return json.loads(ran.stdout.splitlines()[-1])
@@ -91,11 +91,3 @@ def up(home: Path) -> Iterator[Installation]:
     if process.returncode != -signal.SIGKILL:
         assert process.returncode == 0
         assert not socket_path(home).exists()
-
-
-def wait_until(true: Callable[[], object], *, timeout_s: float = 60.0) -> None:
-    """Wait until it is true."""
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)

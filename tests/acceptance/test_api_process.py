@@ -1,7 +1,6 @@
 """The API as a process of its own: how soon it is there, what it weighs, how fast it says so."""
 
 import http.client
-import os
 import signal
 import socket
 import statistics
@@ -16,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import Tell
+from tests.acceptance.processes import ROOT, free_port, without_malgil
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(120)]
 
-ROOT = Path(__file__).parents[2]
 STARTS = 3
 REQUESTS = 500
 START_LIMIT_S = 3.0
@@ -27,20 +26,12 @@ MEDIAN_LIMIT_MS = 5.0
 LOADED = "import sys, services.api.app; print('torch' in sys.modules)"
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def api() -> Iterator[tuple[int, int, float]]:
     """Start the API in an empty home; port, process id, and the seconds to its first 200."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MALGIL_")}
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="malgil-") as home:
-        environment = {**kept, "MALGIL_HOME": home, "MALGIL_PORT": str(port)}
+        environment = {**without_malgil(), "MALGIL_HOME": home, "MALGIL_PORT": str(port)}
         command = [sys.executable, "-m", "services.api"]
         with (
             Path(home, "api.log").open("wb") as log,

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import Tell
+from tests.acceptance.processes import BIN, ROOT
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(300)]
 
-ROOT = Path(__file__).parents[2]
 SOURCES = ("core", "services", "workers", "migrations", "pyproject.toml")
-LINT_IMPORTS = Path(sys.executable).with_name("lint-imports")
+LINT_IMPORTS = BIN / "lint-imports"
 
 STOREYS = "services, workers and migrations stand above core and apart from each other"
 DOWNWARDS = "inside core, downwards only"

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.installations import Installation, home, up, wait_until
+from tests.acceptance.installations import Installation, home, up
+from tests.acceptance.processes import wait_until
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
