@@ -24,12 +24,5 @@ def search(
     """
     if any(spec.beam_size > 1 for spec in specs):
         return beam(model, source, source_mask, specs=specs, on_token=on_token)
-    best = greedy(
-        model,
-        source,
-        source_mask,
-        max_tokens=[spec.max_tokens for spec in specs],
-        length_penalty=[spec.length_penalty for spec in specs],
-        on_token=on_token,
-    )
+    best = greedy(model, source, source_mask, specs=specs, on_token=on_token)
     return [[hypothesis] for hypothesis in best]
