@@ -90,6 +90,12 @@ class Program:
         """Return all it wrote."""
         return self._log.read_text(errors="replace")
 
+    def kill(self) -> None:
+        """Kill it alone; what it started is left an orphan."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
     def kill_all(self) -> None:
         """Kill it with all that it started, as the end of a container does."""
         assert self._process is not None
