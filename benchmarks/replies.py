@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
+import torch
 
 from benchmarks.load import Timed, quantile, run
 from core.data.examples import Example, Pair
@@ -87,6 +88,7 @@ def _measure(url: str, pairs: list[Example], *, count: int, clients: int) -> lis
 
 
 def _own_ms(bundle: Bundle, pairs: list[Example]) -> list[float]:
+    torch.set_num_threads(1)  # as in the inference worker
 
     spec = bundle.plan.decode.model_copy(update={"beam_size": 1})
     times = []

@@ -30,7 +30,8 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=6.0, gt=0)  # a silent worker loses its job after this
     sweep_s: float = Field(default=2.0, gt=0)  # how often beat looks for what was left lying
     max_attempts: int = Field(default=3, ge=1)
-    threads: int = Field(default=0, ge=0)  # of torch in one worker; 0: as many as cores
+    threads: int = Field(default=0, ge=0)  # of torch while training; 0: as many as cores
+    inference_threads: int = Field(default=1, ge=0)  # small batches gain nothing from more
     models_in_memory: int = Field(default=4, ge=1)
 
     @model_validator(mode="before")

@@ -54,7 +54,7 @@ def _responder() -> "Responder":
 
 @cache
 def _load_responder() -> "Responder":
-    runtime.use_threads(runtime.settings().threads)
+    runtime.use_threads(runtime.settings().inference_threads)
     from core.pipelines.bundle import Models
     from core.pipelines.respond import Responder
 
