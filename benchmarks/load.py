@@ -19,9 +19,17 @@ class Timed:
 
 
 async def run(
-    url: str, path: str, bodies: Sequence[Mapping[str, Any]], *, clients: int
+    url: str,
+    path: str,
+    bodies: Sequence[Mapping[str, Any]],
+    *,
+    clients: int,
+    pause_s: float = 0.0,
 ) -> list[Timed]:
-    """Post ``bodies`` to ``path`` with so many clients, each waiting for its answer in turn."""
+    """Post ``bodies`` to ``path`` with so many clients, each waiting for its answer in turn.
+
+    A client pauses ``pause_s`` before each of its asks.
+    """
     waiting = list(reversed(bodies))
     answers: list[Timed] = []
 
@@ -30,6 +38,7 @@ async def run(
         reader, writer = await asyncio.open_connection(host, port)
         try:
             while waiting:
+                await asyncio.sleep(pause_s)
                 answers.append(await _post(reader, writer, path, waiting.pop()))
         finally:
             writer.close()

@@ -22,6 +22,7 @@ log = structlog.get_logger()
 
 TURN_S = 1.0  # one doorbell is answered this long, then canaries get their turn
 _loading = threading.Lock()
+LINGER_S = 0.1  # after an answer, asks are listened for this long without a doorbell
 ALIAS_S = 0.5  # how old an alias may be that an ask is resolved by
 
 
@@ -37,7 +38,7 @@ def answer() -> None:
         if time.monotonic() > until:
             runtime.doorbell().ring_inbox()
             return
-        asks = inbox.read(limit)
+        asks = inbox.read(limit) or inbox.linger(limit, LINGER_S)
 
 
 @cache

@@ -6,7 +6,7 @@ What a dead worker left unanswered is claimed by the next one that drains.
 
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ from core.errors import MalgilError
 from core.queue.broker import ALIVE_S
 from core.queue.messages import (
     BELL,
+    BELL_MS,
     INBOX,
     INBOX_GROUP,
     INFERENCE_QUEUE,
@@ -56,24 +57,42 @@ class Drain:
 
     def begin(self, count: int) -> list[tuple[Ask, float]]:
         """Silence the bell, then read; an ask that comes in between rings again."""
-        return self._read(count, silence=True)
-
-    def read(self, count: int) -> list[tuple[Ask, float]]:
-        """Return up to ``count`` new asks with their arrival in Unix seconds; never waits."""
-        return self._read(count, silence=False)
-
-    def _read(self, count: int, *, silence: bool) -> list[tuple[Ask, float]]:
         with self._redis.pipeline(transaction=False) as pipe:
-            if silence:
-                pipe.delete(BELL)
+            pipe.delete(BELL)
             pipe.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
-            try:
-                heard: Any = pipe.execute()[-1]
-            except ResponseError as error:
-                if "NOGROUP" not in str(error):
-                    raise
-                self._make_group()
-                return self._read(count, silence=silence)
+            return self._heard(lambda: pipe.execute()[-1])
+
+    def read(self, count: int, *, wait_s: float | None = None) -> list[tuple[Ask, float]]:
+        """Return up to ``count`` new asks with their arrival in Unix seconds.
+
+        Does not wait unless told how long.
+        """
+        block = None if wait_s is None else int(wait_s * 1e3)
+        return self._heard(
+            lambda: self._redis.xreadgroup(
+                INBOX_GROUP, self._name, {INBOX: ">"}, count=count, block=block
+            )
+        )
+
+    def linger(self, count: int, wait_s: float) -> list[tuple[Ask, float]]:
+        """Wait a little for more asks; none came where the list is empty.
+
+        Meanwhile the bell stays up: nobody needs to ring for a worker that is listening. It is
+        silenced before anything else is done, so that asks which come then wake other workers.
+        """
+        self._redis.set(BELL, 1, px=BELL_MS)
+        asks = self.read(count, wait_s=wait_s)
+        return asks + self.begin(max(count - len(asks), 1))
+
+    def _heard(self, read: Callable[[], Any]) -> list[tuple[Ask, float]]:
+        """Take what ``read`` brings; a stream that is not there yet, or no longer, is made."""
+        try:
+            heard = read()
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            self._make_group()
+            heard = self._redis.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"})
         return self._taken([entry for _, entries in heard or () for entry in entries])
 
     def claim(self, count: int) -> list[tuple[Ask, float]]:

@@ -19,6 +19,7 @@ from core import errors
 from core.errors import InboxFullError, MalgilError, NoWorkerError, ReplyTimeoutError
 from core.queue.messages import (
     BELL,
+    BELL_MS,
     INBOX,
     INFERENCE_QUEUE,
     Ask,
@@ -32,7 +33,6 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-BELL_MS = 1000  # after this a ring counts as lost and the next ask rings again
 LISTEN_MS = 1000
 GRACE_S = 0.25  # the worker, who also knows the deadline, gets this long to say so itself
 

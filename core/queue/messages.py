@@ -15,7 +15,8 @@ SWEEP_QUEUE = "malgil.sweep"
 
 INBOX = "malgil:inbox"  # stream of asks
 INBOX_GROUP = "inference"
-BELL = "malgil:bell"  # set while a doorbell for the inbox is on its way
+BELL = "malgil:bell"  # set while a doorbell for the inbox is on its way, or somebody listens
+BELL_MS = 1000  # after this a ring counts as lost and the next ask rings again
 
 
 def alive_key(queue: str) -> str:

@@ -272,3 +272,25 @@ def test_a_wiped_server_is_used_again_as_if_new(client, valkey_url) -> None:
 def test_a_living_worker_says_so_for_a_while(client) -> None:
     Drain(client, name="w").beat()
     assert 0 < client.ttl(consumer_key("w")) <= 5
+
+
+def test_a_worker_that_lingers_needs_no_bell_and_leaves_none_behind(client, valkey_url) -> None:
+    bell = CountedBell()
+    drain = Drain(client, name="w")
+    drain.begin(1)
+
+    async def scene(inbox: Inbox) -> None:
+        lingering = asyncio.create_task(asyncio.to_thread(drain.linger, 10, 2.0))
+        await asyncio.sleep(0.1)
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["hi"], timeout_s=5))
+        began = time.monotonic()
+        [(ask, _)] = await lingering
+        assert time.monotonic() - began < 1
+        drain.send([(ask, answer_to(ask))])
+        assert (await asking).candidates[0].text == "HI"
+        assert bell.rung == 0
+        assert not client.exists(BELL)
+        assert await asyncio.to_thread(drain.linger, 10, 0.05) == []
+        assert not client.exists(BELL)
+
+    play(valkey_url, scene, bell=bell)
