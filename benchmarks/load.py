@@ -38,8 +38,9 @@ async def run(
         reader, writer = await asyncio.open_connection(host, port)
         try:
             while waiting:
+                body = waiting.pop()
                 await asyncio.sleep(pause_s)
-                answers.append(await _post(reader, writer, path, waiting.pop()))
+                answers.append(await _post(reader, writer, path, body))
         finally:
             writer.close()
             await writer.wait_closed()
