@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from celery.signals import worker_ready
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
+from core.errors import UnavailableError
 from core.queue.drain import CONSUMER_ALIVE_S, Drain
 from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
 from core.storage import aliases, checkpoints
@@ -21,9 +23,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TURN_S = 1.0  # one doorbell is answered this long, then canaries get their turn
-_loading = threading.Lock()
 LINGER_S = 0.1  # after an answer, asks are listened for this long without a doorbell
 ALIAS_S = 0.5  # how old an alias may be that an ask is resolved by
+
+_loading = threading.Lock()
 
 
 @app.task(name=ANSWER_ASKS, ignore_result=True)
@@ -64,8 +67,11 @@ def _load_responder() -> "Responder":
 
 
 def _fetch(checkpoint: str) -> bytes:
-    with runtime.sessions()() as session:
-        key = checkpoints.resolve(session, checkpoint).blob_key
+    try:
+        with runtime.sessions()() as session:
+            key = checkpoints.resolve(session, checkpoint).blob_key
+    except SQLAlchemyError as error:
+        raise UnavailableError("the database cannot be reached") from error
     return runtime.blobs().get(key)
 
 
@@ -76,12 +82,20 @@ class _Aliases:
         self._known: dict[str, tuple[float, str]] = {}
 
     def resolve(self, name: str) -> str:
-        """Return the checkpoint id; raises NotFoundError."""
-        known = self._known.get(name)
-        if known is not None and time.monotonic() - known[0] < ALIAS_S:
-            return known[1]
-        with runtime.sessions()() as session:
-            checkpoint = str(checkpoints.resolve(session, name).id)
+        """Return the checkpoint id; raises NotFoundError.
+
+        While the database is down the last answer stands; without one, UnavailableError.
+        """
+        asked_at, checkpoint = self._known.get(name, (float("-inf"), ""))
+        if time.monotonic() - asked_at < ALIAS_S:
+            return checkpoint
+        try:
+            with runtime.sessions()() as session:
+                checkpoint = str(checkpoints.resolve(session, name).id)
+        except SQLAlchemyError as error:
+            if not checkpoint:
+                raise UnavailableError("the database cannot be reached") from error
+            log.warning("answering by an alias as it was", alias=name, error=str(error))
         self._known[name] = (time.monotonic(), checkpoint)
         return checkpoint
 
@@ -92,9 +106,10 @@ def _warm_up(sender: Any, **_: Any) -> None:
     if INFERENCE_QUEUE not in {queue.name for queue in sender.task_consumer.queues}:
         return
     threading.Thread(target=_live, name="consumer", daemon=True).start()
-    _responder()
+    responder = _responder()
     with runtime.sessions()() as session:
-        served = [str(alias.checkpoint_id) for alias in aliases.page(session)]
+        served = [alias.name for alias in aliases.page(session)]
+    responder.warm_up(served[: runtime.settings().models_in_memory])
     log.info("ready to answer", aliases=len(served))
     runtime.doorbell().ring_inbox()
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from celery.signals import worker_shutting_down
+from celery.signals import worker_ready, worker_shutting_down
 
 from core.errors import LeaseLostError
 from core.pipelines.tidy import forget_ended_snapshots
-from core.queue.messages import INBOX, RUN_JOB, SWEEP
+from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP
 from core.storage import corpora, jobs
 from core.storage.tables import Job
 from workers import runtime
@@ -29,7 +29,7 @@ log = structlog.get_logger()
 TAIL_BYTES = 2000  # of a dead child's last words
 RINGS_AT_ONCE = 4
 WATCH_S = 0.1
-FORGET_IMPORTS_AFTER = timedelta(hours=1)
+FORGET_HALVES_AFTER = timedelta(hours=1)
 
 _leaving = threading.Event()
 _busy = threading.Lock()  # one job at a time in one worker
@@ -52,7 +52,7 @@ def sweep() -> None:
     """Ring again for what was left lying: jobs never rung for or abandoned, asks unanswered."""
     with runtime.sessions().begin() as session:
         waiting = jobs.waiting(session, now=runtime.now())
-        corpora.forget_unfinished(session, before=runtime.now() - FORGET_IMPORTS_AFTER)
+        corpora.forget_unfinished(session, before=runtime.now() - FORGET_HALVES_AFTER)
     forget_ended_snapshots(runtime.sessions(), runtime.blobs())
     for _ in range(min(waiting, RINGS_AT_ONCE)):
         runtime.doorbell().ring_jobs()
@@ -110,6 +110,13 @@ def _bury(job: Job, returncode: int, last_words: str) -> None:
 
 def _tail(path: Path) -> str:
     return path.read_bytes()[-TAIL_BYTES:].decode(errors="replace")
+
+
+@worker_ready.connect
+def _tidy_up(sender: Any, **_: Any) -> None:
+    """Delete what writers that were killed left half written."""
+    if JOBS_QUEUE in {queue.name for queue in sender.task_consumer.queues}:
+        runtime.blobs().forget_leftovers(before=runtime.now() - FORGET_HALVES_AFTER)
 
 
 @worker_shutting_down.connect

@@ -56,6 +56,14 @@ class Responder:
         self._resolve = resolve
         self._clock = clock
 
+    def warm_up(self, names: Sequence[str]) -> None:
+        """Read the models called ``names`` before anybody asks; one that cannot be is left out."""
+        for name in names:
+            try:
+                self._bundle_of(self._resolve(name))
+            except MalgilError as error:
+                log.warning("a model cannot be made ready", model=name, reason=str(error))
+
     def answer(self, asks: Sequence[tuple[Ask, float]], send: Send) -> None:
         """Answer ``asks``, each with the Unix time of its arrival; every one gets an end.
 

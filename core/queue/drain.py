@@ -13,7 +13,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import ResponseError
 
-from core.errors import MalgilError
+from core.errors import NoWorkerError
 from core.queue.broker import ALIVE_S
 from core.queue.messages import (
     BELL,
@@ -60,7 +60,7 @@ class Drain:
         with self._redis.pipeline(transaction=False) as pipe:
             pipe.delete(BELL)
             pipe.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
-            return self._heard(lambda: pipe.execute()[-1])
+            return self._heard(lambda: pipe.execute()[-1], count)
 
     def read(self, count: int, *, wait_s: float | None = None) -> list[tuple[Ask, float]]:
         """Return up to ``count`` new asks with their arrival in Unix seconds.
@@ -71,7 +71,8 @@ class Drain:
         return self._heard(
             lambda: self._redis.xreadgroup(
                 INBOX_GROUP, self._name, {INBOX: ">"}, count=count, block=block
-            )
+            ),
+            count,
         )
 
     def linger(self, count: int, wait_s: float) -> list[tuple[Ask, float]]:
@@ -84,7 +85,7 @@ class Drain:
         asks = self.read(count, wait_s=wait_s)
         return asks + self.begin(max(count - len(asks), 1))
 
-    def _heard(self, read: Callable[[], Any]) -> list[tuple[Ask, float]]:
+    def _heard(self, read: Callable[[], Any], count: int) -> list[tuple[Ask, float]]:
         """Take what ``read`` brings; a stream that is not there yet, or no longer, is made."""
         try:
             heard = read()
@@ -92,7 +93,7 @@ class Drain:
             if "NOGROUP" not in str(error):
                 raise
             self._make_group()
-            heard = self._redis.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"})
+            heard = self._redis.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
         return self._taken([entry for _, entries in heard or () for entry in entries])
 
     def claim(self, count: int) -> list[tuple[Ask, float]]:
@@ -152,18 +153,14 @@ class Drain:
         times = {one["message_id"]: one["times_delivered"] for one in left}
         entries: Any = self._redis.xclaim(INBOX, INBOX_GROUP, self._name, 0, list(times))
         log.warning("took over the asks of a dead worker", worker=name, asks=len(entries))
-        fresh = [one for one in entries if times.get(one[0], 0) < MAX_DELIVERIES]
-        self._refuse([one for one in entries if times.get(one[0], 0) >= MAX_DELIVERIES])
-        return self._taken(fresh)
-
-    def _refuse(self, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]) -> None:
-        message = f"{MAX_DELIVERIES} workers died with this ask in hand"
-        self.send(
-            [
-                (ask, Reply(id=ask.id, error=MalgilError.__name__, message=message))
-                for ask, _ in self._taken(entries)
-            ]
-        )
+        fresh = []
+        for ask, arrived in self._taken(entries):
+            reason = _why_not_again(ask, times.get(self._entries[ask.id], 0))
+            if reason:
+                self.send([(ask, Reply(id=ask.id, error=NoWorkerError.__name__, message=reason))])
+            else:
+                fresh.append((ask, arrived))
+        return fresh
 
     def _taken(
         self, entries: Sequence[tuple[bytes, dict[bytes, bytes]]]
@@ -177,3 +174,12 @@ class Drain:
             self._entries[ask.id] = entry
             asks.append((ask, int(entry.split(b"-")[0]) / 1e3))
         return asks
+
+
+def _why_not_again(ask: Ask, deliveries: int) -> str:
+    """Return why an ask that a worker died over is not answered by another; empty if it is."""
+    if ask.stream:  # its first pieces may have been heard, and nobody should hear them twice
+        return "the worker died in the middle of the reply"
+    if deliveries >= MAX_DELIVERIES:
+        return f"{deliveries} workers died with this ask in hand"
+    return ""

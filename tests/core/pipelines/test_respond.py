@@ -44,6 +44,7 @@ class Scene:
     def __init__(self, data: bytes) -> None:
         self.sent: list[tuple[Ask, Reply]] = []
         self.calls: list[int] = []
+        self.fetched: list[str] = []
         self.time = 100.0
 
         def resolve(name: str) -> str:
@@ -52,6 +53,7 @@ class Scene:
             return name
 
         def fetch(name: str) -> bytes:
+            self.fetched.append(name)
             if name == "broken":
                 raise OSError("the disk is gone")
             return data
@@ -159,3 +161,10 @@ def test_a_stream_that_had_begun_ends_with_an_error_and_never_starts_again(scene
     )
     assert replies["a"].error == "MalgilError"
     assert scene.pieces("a") == "h"
+
+
+def test_a_model_that_cannot_be_made_ready_does_not_keep_the_others_from_it(scene) -> None:
+    scene.responder.warm_up(["nobody", "bot"])
+    assert scene.fetched == ["bot"]
+    scene.answer(ask("a", "hello"))
+    assert scene.fetched == ["bot"]

@@ -247,7 +247,7 @@ def test_an_ask_that_several_workers_died_of_is_refused(client, valkey_url) -> N
         for turn in range(1, MAX_DELIVERIES):
             assert len(Drain(client, name=f"w{turn}").claim(10)) == 1
         assert Drain(client, name="last").claim(10) == []
-        with pytest.raises(MalgilError, match="workers died"):
+        with pytest.raises(NoWorkerError, match="workers died"):
             await asking
         assert client.xlen(INBOX) == 0
 
@@ -294,3 +294,21 @@ def test_a_worker_that_lingers_needs_no_bell_and_leaves_none_behind(client, valk
         assert not client.exists(BELL)
 
     play(valkey_url, scene, bell=bell)
+
+
+def test_a_stream_whose_worker_died_ends_with_an_error_and_is_not_begun_again(
+    client, valkey_url
+) -> None:
+    async def scene(inbox: Inbox) -> None:
+        stream = inbox.stream(model="bot", turns=["hi"], timeout_s=5)
+        first = asyncio.create_task(anext(stream))
+        dead = Drain(client, name="dead")
+        [ask] = await read(dead)
+        dead.send([(ask, Reply(id=ask.id, piece="on"))])
+        assert (await first).piece == "on"
+        assert Drain(client, name="living").claim(10) == []
+        with pytest.raises(NoWorkerError, match="middle of the reply"):
+            await anext(stream)
+        assert client.xlen(INBOX) == 0
+
+    play(valkey_url, scene)
