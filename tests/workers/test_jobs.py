@@ -213,7 +213,7 @@ def test_the_sweep_rings_for_asks_that_nobody_read(sessions, messages, valkey: R
 
 
 def test_the_sweep_forgets_imports_that_died_and_leaves_those_under_way(sessions) -> None:
-    for age in (timedelta(0), jobs.FORGET_IMPORTS_AFTER + timedelta(minutes=1)):
+    for age in (timedelta(0), jobs.FORGET_HALVES_AFTER + timedelta(minutes=1)):
         with sessions.begin() as session:
             corpora.create(
                 session,
