@@ -89,8 +89,13 @@ def find_pair(
         for one, other in zip(told, guess or (None, None), strict=True)
     )
     if source is None or target is None:
-        listing = _listing(names, numbered=numbered)
-        raise DataError(f"Which columns hold source and target? {listing}", field="columns")
+        asking = "Source and target need two columns."
+        if len(names) > 1:
+            asking = (
+                "Which columns hold source and target? Name each in the fields source and target "
+                "(--source and --target), or number it from 1."
+            )
+        raise DataError(f"{asking} {_listing(names, numbered=numbered)}", field="columns")
     if source == target:
         raise DataError("Source and target are the same column.", field="columns")
     return source, target
@@ -103,7 +108,9 @@ def find_turns(names: Sequence[str], columns: Columns) -> str:
     known = [name for name in names if name.strip().lower() in _KNOWN_TURNS]
     if not known:
         raise DataError(
-            f"Which column holds the turns? {_listing(names, numbered=False)}", field="columns"
+            "Which column holds the turns? Name it in the field turns (--turns). "
+            f"{_listing(names, numbered=False)}",
+            field="columns",
         )
     return known[0]
 

@@ -121,18 +121,18 @@ def _survey(files: Files, request: ImportRequest) -> _Survey:
             survey.first_bad.append((line.number, f"{prefix}{line.problem}"))
         if survey.bad >= _limit(survey, request) + GIVE_UP:
             break
-    _refuse_bad(survey, _limit(survey, request))
+    where = files[0][0] if len(files) == 1 else f"{len(files)} files"
+    _refuse_bad(survey, _limit(survey, request), where)
     return survey
 
 
-def _refuse_bad(survey: _Survey, limit: int) -> None:
+def _refuse_bad(survey: _Survey, limit: int, where: str) -> None:
     if survey.bad <= limit:
         return
-    seen = survey.bad + survey.examples
+    first = "the first " if survey.bad >= limit + GIVE_UP else ""
     raise DataError(
-        f"{survey.bad} of the first {seen} lines cannot be read, but only {limit} may be left out."
-        if survey.bad >= limit + GIVE_UP
-        else f"{survey.bad} of {seen} lines cannot be read, but only {limit} may be left out.",
+        f"{where}: {survey.bad} of {first}{survey.bad + survey.examples} lines cannot be read, "
+        f"but only {limit} may be left out.",
         lines=survey.first_bad,
         field="file",
     )

@@ -93,7 +93,8 @@ def test_numbered_columns_of_a_file_without_header() -> None:
 @pytest.mark.parametrize(
     ("data", "columns", "says"),
     [
-        ("us,them\n안녕,hello\n", Columns(), "us, them"),
+        ("us,them\n안녕,hello\n", Columns(), "--source and --target.*from 1.*: us, them"),
+        ("us\n안녕\n", Columns(), "two columns.*: us"),
         ("us,them\n안녕,hello\n", Columns(source="they", target="us"), "'they'.*us, them"),
         ("us,them\n안녕,hello\n", Columns(source=1, target=3), "3"),
         ("us,them\n안녕,hello\n", Columns(source=1, target=1), "same column"),
@@ -226,7 +227,7 @@ def test_json_pairs_may_be_arrays() -> None:
 def test_json_names_that_do_not_fit_are_listed() -> None:
     with pytest.raises(DataError, match="us, them"):
         found('{"us": "a", "them": "b"}', "jsonl")
-    with pytest.raises(DataError, match=r"turns.*us, them"):
+    with pytest.raises(DataError, match=r"--turns.*us, them"):
         found('{"us": "a", "them": "b"}', "jsonl", "dialogues")
 
 
