@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 from redis import Redis
 from sqlalchemy.orm import Session, sessionmaker
 
-from core.errors import NotFoundError, SpecError
+from core.errors import NotFoundError, SpecError, UnavailableError
 from core.models.build import build
 from core.pipelines.bundle import Bundle, write_bundle
 from core.pipelines.respond import decode_batch
@@ -157,6 +158,28 @@ def test_a_promoted_checkpoint_answers_within_a_second(
             assert time.monotonic() - began < 1.0
             await asyncio.sleep(0.02)
         assert await served_by() == str(successor), "and never the old one again"
+
+    play(scene)
+
+
+def test_an_alias_once_known_is_answered_while_the_database_is_down(
+    bot: UUID, says: Callable[[str], str], sessions: sessionmaker[Session]
+) -> None:
+    async def scene(inbox: Inbox) -> None:
+        await inbox.ask(model="bot", turns=["hello"], timeout_s=20)
+        engine = sessions.kw["bind"]
+        engine.dispose()
+        file = Path(engine.url.database)
+        file.rename(file.with_suffix(".away"))
+        file.mkdir()  # which no database can be opened in
+        await asyncio.sleep(inference.ALIAS_S * 1.2)
+        known, unheard_of = await asyncio.gather(
+            inbox.ask(model="bot", turns=["hello"], timeout_s=20),
+            inbox.ask(model="other", turns=["hello"], timeout_s=20),
+            return_exceptions=True,
+        )
+        assert known.candidates[0].text == says("hello")
+        assert type(unheard_of) is UnavailableError
 
     play(scene)
 
