@@ -1,5 +1,6 @@
 """Frozen, validated descriptions; each is saved with whatever was made from it."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -97,22 +98,41 @@ class TrainJob(Spec):
     promote_to: Name | None = None  # the alias that the checkpoint gets when the job succeeds
 
 
-def merge(plan: Plan, overrides: dict[str, Any]) -> Plan:
+def merge(plan: Plan, overrides: dict[str, Any], *, within: str = "") -> Plan:
     """Lay nested ``overrides`` such as ``{"train": {"seed": 2}}`` over ``plan``.
 
-    Raises SpecError naming the first key or value that does not fit.
+    Raises SpecError naming the first key or value that does not fit, as ``parse`` does.
     """
-    return parse(Plan, _overlay(plan.model_dump(), overrides))
+    return parse(Plan, _overlay(plan.model_dump(), overrides), within=within)
 
 
-def parse(kind: type[SpecT], data: object) -> SpecT:
-    """Validate ``data`` as a spec; raises SpecError naming the first field that does not fit."""
+def parse(kind: type[SpecT], data: object, *, within: str = "") -> SpecT:
+    """Validate ``data`` as a spec; raises SpecError naming the first field that does not fit.
+
+    ``within`` is where the caller has ``data``, and the field is named from there.
+    """
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        raise SpecError(f"{field or kind.__name__}: {first['msg']}", field=field) from error
+        field = ".".join(str(part) for part in (within, *first["loc"]) if part != "")
+        raise SpecError(f"{field or kind.__name__}: {_reason(kind, first)}", field=field) from error
+
+
+def _reason(kind: type[Spec], fault: Mapping[str, Any]) -> str:
+    if fault["type"] == "extra_forbidden" and (names := _names(kind, fault["loc"][:-1])):
+        return f"there is no such key; there is {', '.join(names)}"
+    return str(fault["msg"]).removeprefix("Value error, ")
+
+
+def _names(kind: type[Spec], location: Sequence[Any]) -> list[str]:
+    """Return the keys that the spec at ``location`` knows; none if there is no single spec."""
+    for part in location:
+        inside = kind.model_fields[part].annotation if part in kind.model_fields else None
+        if not (isinstance(inside, type) and issubclass(inside, Spec)):
+            return []
+        kind = inside
+    return list(kind.model_fields)
 
 
 def _overlay(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

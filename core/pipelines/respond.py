@@ -9,7 +9,7 @@ import structlog
 
 from core.data.batches import encode_source, pad_sources
 from core.decoding.search import search
-from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError, SpecError
+from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError
 from core.pipelines.bundle import Bundle
 from core.queue.messages import Ask, Candidate, Reply
 from core.specs import DecodeSpec, parse
@@ -155,10 +155,7 @@ def decode_spec(own: DecodeSpec, ask: Ask) -> DecodeSpec:
         chosen["beam_size"] = max(chosen["beam_size"], chosen["n_best"])
     elif "beam_size" in ask.decode and "n_best" not in ask.decode:
         chosen["n_best"] = min(chosen["n_best"], chosen["beam_size"])
-    try:
-        return parse(DecodeSpec, chosen)
-    except SpecError as error:
-        raise SpecError(str(error), field=f"decode.{error.field}") from error
+    return parse(DecodeSpec, chosen, within="decode")
 
 
 def _failed(ask: Ask, error: Exception) -> Reply:

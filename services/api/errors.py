@@ -129,9 +129,14 @@ def _of_the_house(error: MalgilError) -> Problem:
         slug,
         title,
         str(error),
-        errors=[FieldProblem(field=field, message=str(error))] if field else None,
+        errors=[FieldProblem(field=field, message=_once(field, error))] if field else None,
         lines=[LineProblem(line=line, message=message) for line, message in lines] or None,
     )
+
+
+def _once(field: str, error: InputError) -> str:
+    """Return what ``error`` says without the name of its field, which stands beside it."""
+    return str(error).removeprefix(f"{field}: ")
 
 
 def _of_validation(error: RequestValidationError) -> Problem:

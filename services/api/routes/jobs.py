@@ -9,7 +9,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from sqlalchemy.orm import Session
 
 from core import recipes
-from core.errors import InputError, SpecError
+from core.errors import InputError
 from core.specs import Plan, TrainJob, merge
 from core.storage import checkpoints, corpora, jobs
 from core.storage.tables import Corpus, Job, JobKind, JobStatus
@@ -128,12 +128,7 @@ async def stream_job(
 def _plan(body: JobRequest) -> Plan:
     # The model has seen to it that there is one or the other.
     plan = body.plan or recipes.find(body.recipe or "").plan
-    if not body.overrides:
-        return plan
-    try:
-        return merge(plan, body.overrides)
-    except SpecError as error:
-        raise SpecError(str(error), field=f"overrides.{error.field}") from error
+    return merge(plan, body.overrides, within="overrides") if body.overrides else plan
 
 
 def _check_fit(body: JobRequest, plan: Plan, corpus: Corpus) -> None:

@@ -67,6 +67,16 @@ def test_a_value_that_does_not_fit_is_named_by_the_server(server: Server, malgil
     assert "train.max_epochs" in json.dumps(error)
 
 
+def test_a_key_that_is_not_there_is_named_once_beside_those_that_are(
+    server: Server, malgil: Malgil
+) -> None:
+    add_corpus(server.sessions)
+    ran = malgil(*TRAIN, "--set", "train.nonsense=3")
+    assert ran.code == 2
+    assert ran.err.count("nonsense") == 1
+    assert "overrides.train.nonsense: there is no such key; there is seed, " in ran.err
+
+
 @pytest.mark.parametrize("words", [(), ("--recipe", "demo", "--plan", __file__)])
 def test_it_needs_a_recipe_or_a_plan(malgil: Malgil, words: tuple[str, ...]) -> None:
     ran = malgil("train", "talk", *words)
