@@ -121,17 +121,17 @@ def _survey(files: Files, request: ImportRequest) -> _Survey:
             survey.first_bad.append((line.number, f"{prefix}{line.problem}"))
         if survey.bad >= _limit(survey, request) + GIVE_UP:
             break
-    where = files[0][0] if len(files) == 1 else f"{len(files)} files"
-    _refuse_bad(survey, _limit(survey, request), where)
+    source = files[0][0] if len(files) == 1 else f"{len(files)} files"
+    _refuse_bad(survey, _limit(survey, request), source)
     return survey
 
 
-def _refuse_bad(survey: _Survey, limit: int, where: str) -> None:
+def _refuse_bad(survey: _Survey, limit: int, source: str) -> None:
     if survey.bad <= limit:
         return
     first = "the first " if survey.bad >= limit + GIVE_UP else ""
     raise DataError(
-        f"{where}: {survey.bad} of {first}{survey.bad + survey.examples} lines cannot be read, "
+        f"{source}: {survey.bad} of {first}{survey.bad + survey.examples} lines cannot be read, "
         f"but only {limit} may be left out.",
         lines=survey.first_bad,
         field="file",

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from core.settings import Settings
-from services.api import errors
+from services.api import docs, errors
 from services.api.answers import Answers
 from services.api.figures import Figures
 from services.api.frame import BodyLimit, Frame
@@ -75,6 +75,8 @@ def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAP
         version=version("malgil"),
         description=DESCRIPTION,
         openapi_tags=TAGS,
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere; ours is services.api.docs
+        redoc_url=None,
         lifespan=lifespan,
         redirect_slashes=False,
         generate_unique_id_function=_operation_id,
@@ -92,6 +94,7 @@ def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAP
     errors.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    docs.install(app)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]  # FastAPI's own advice
     return app
 

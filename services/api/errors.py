@@ -134,7 +134,7 @@ def _of_the_house(error: MalgilError) -> Problem:
     )
 
 
-def _once(field: str, error: InputError) -> str:
+def _once(field: str, error: MalgilError) -> str:
     """Return what ``error`` says without the name of its field, which stands beside it."""
     return str(error).removeprefix(f"{field}: ")
 
