@@ -73,7 +73,8 @@ class House:
     def wait_for_step(self, job: str, step: int) -> None:
         """Wait until a job is that far; it must not end before."""
         wait_until(lambda: self.job(job)["status"] in ENDED or self.step(job) >= step)
-        assert self.job(job)["status"] not in ENDED, f"it ended before step {step}"
+        found = self.job(job)
+        assert found["status"] not in ENDED, f"it ended before step {step}: {found}"
 
     def curve(self, job: str) -> list[tuple[int, dict[str, Any]]]:
         """Return the figures of a job, each with its step."""
@@ -117,13 +118,15 @@ def house(postgres_url: str) -> Iterator[House]:
     """Run everything until the block is left; then there must be nothing left of it."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="malgil-")))
-        (folder / "home").mkdir()
+        for name in ("home", "scratch"):
+            (folder / name).mkdir()
         database_url = stack.enter_context(_database(postgres_url))
         port, valkey_port, s3_port = free_port(), free_port(), free_port()
         environment = {
             **without_malgil(),
             "HOME": str(folder / "home"),  # in production nothing lives there
             "XDG_DATA_HOME": str(folder / "home"),
+            "TMPDIR": str(folder / "scratch"),  # a worker that is killed leaves its scratch there
             "MALGIL_DATABASE_URL": database_url,
             "MALGIL_REDIS_URL": f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{valkey_port}/0",
             "MALGIL_BLOBS_URL": "s3://malgil/house",
