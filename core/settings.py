@@ -29,7 +29,7 @@ class Settings(BaseSettings):
     reply_timeout_s: float = Field(default=30.0, gt=0)  # unless the request says otherwise
     lease_s: float = Field(default=6.0, gt=0)  # a silent worker loses its job after this
     sweep_s: float = Field(default=2.0, gt=0)  # how often beat looks for what was left lying
-    max_attempts: int = Field(default=3, ge=1)
+    max_deaths: int = Field(default=3, ge=1)  # of a job's workers, with no progress in between
     threads: int = Field(default=0, ge=0)  # of torch while training; 0: as many as cores
     inference_threads: int = Field(default=1, ge=0)  # small batches gain nothing from more
     models_in_memory: int = Field(default=4, ge=1)

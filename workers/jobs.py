@@ -67,7 +67,7 @@ def _claim() -> Job | None:
             session,
             worker=runtime.worker_name(),
             lease_s=settings.lease_s,
-            max_attempts=settings.max_attempts,
+            max_deaths=settings.max_deaths,
             now=runtime.now(),
         )
 
@@ -91,18 +91,18 @@ def _work(job: Job) -> None:
 
 
 def _bury(job: Job, returncode: int, last_words: str) -> None:
-    """Give the job of a dead child back, with the reason; a late report is refused and dropped."""
+    """Report the death of a child, with its last words; a late report is refused and dropped."""
     how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
     log.warning("a child died", job=str(job.id), attempt=job.attempt, how=how)
     try:
         with runtime.sessions().begin() as session:
-            jobs.give_back(
+            jobs.report_death(
                 session,
                 job.id,
                 attempt=job.attempt,
+                max_deaths=runtime.settings().max_deaths,
                 reason=f"attempt {job.attempt} died by {how}\n{last_words}".strip(),
                 now=runtime.now(),
-                max_attempts=runtime.settings().max_attempts,
             )
     except LeaseLostError as error:
         log.info("the dead child's job had ended already", reason=str(error))

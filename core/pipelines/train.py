@@ -113,7 +113,6 @@ class _Training:
                 attempt=self.lease.attempt,
                 reason=reason,
                 now=self.workshop.now(),
-                max_attempts=None,
             )
 
     def fail(self, reason: str) -> None:

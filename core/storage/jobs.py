@@ -1,14 +1,15 @@
 """Queued work: who works on it, under which attempt, and what happened.
 
 Whoever holds a job names its attempt in every write; once another attempt has begun, the write is
-refused with LeaseLostError. Nothing here commits.
+refused with LeaseLostError. Attempts are not limited; deaths are, and are counted apart, so that
+leaving in good order is never held against a job. Nothing here commits.
 """
 
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -62,16 +63,16 @@ def page(
 
 
 def claim_next(
-    session: Session, *, worker: str, lease_s: float, max_attempts: int, now: datetime
+    session: Session, *, worker: str, lease_s: float, max_deaths: int, now: datetime
 ) -> Job | None:
     """Take the next job that waits or whose lease ran out; None when there is none.
 
-    On the way, jobs that used up their attempts are failed and cancelled ones ended: commit even
-    after None.
+    A lease that ran out is a death. On the way, jobs at their last one, ``max_deaths`` of them
+    without progress, are failed and cancelled ones ended: commit even after None.
     """
-    _end_hopeless(session, max_attempts=max_attempts, now=now)
+    _end_hopeless(session, max_deaths=max_deaths, now=now)
     free = or_(
-        Job.status == JobStatus.QUEUED, and_(_lease_ran_out(now), Job.attempt < max_attempts)
+        Job.status == JobStatus.QUEUED, and_(_lease_ran_out(now), Job.deaths + 1 < max_deaths)
     )
     choice = select(Job.id).where(free, ~Job.cancel_requested).order_by(*TURN).limit(1)
     job = session.scalars(
@@ -80,6 +81,7 @@ def claim_next(
         .values(
             status=JobStatus.RUNNING,
             attempt=Job.attempt + 1,
+            deaths=case((Job.status == JobStatus.RUNNING, Job.deaths + 1), else_=Job.deaths),
             lease_until=now + timedelta(seconds=lease_s),
             worker=worker,
             started_at=func.coalesce(Job.started_at, now),
@@ -128,30 +130,37 @@ def stop(session: Session, job_id: UUID, *, attempt: int, now: datetime) -> None
     end(session, held(session, job_id, attempt), JobStatus.CANCELLED, now=now)
 
 
-def give_back(
+def give_back(session: Session, job_id: UUID, *, attempt: int, reason: str, now: datetime) -> None:
+    """Let another worker go on with the job at once, because this one is leaving.
+
+    If cancel was asked, the job ends here. Raises LeaseLostError.
+    """
+    job = held(session, job_id, attempt)
+    _warn(session, job, reason, now=now)
+    _queue_again(session, job, now=now)
+
+
+def report_death(
     session: Session,
     job_id: UUID,
     *,
     attempt: int,
-    max_attempts: int | None,
+    max_deaths: int,
     reason: str,
     now: datetime,
 ) -> None:
-    """Let another worker go on with the job at once.
+    """Let another worker go on with the job at once, because this one died.
 
-    After the last attempt (never, where ``max_attempts`` is None) it is failed with ``reason``
-    instead, and if cancel was asked it ends here. Raises LeaseLostError.
+    At the last of ``max_deaths`` without progress it is failed with ``reason`` instead, and if
+    cancel was asked it ends here. Raises LeaseLostError.
     """
     job = held(session, job_id, attempt)
-    tell(session, job, EventKind.LOG, {"level": "warn", "message": storable(reason)}, now=now)
-    if job.cancel_requested:
-        end(session, job, JobStatus.CANCELLED, now=now)
-    elif max_attempts is not None and attempt >= max_attempts:
-        error = f"Given up after attempt {attempt} of {max_attempts}: {reason}"
-        end(session, job, JobStatus.FAILED, now=now, error=error)
+    _warn(session, job, reason, now=now)
+    job.deaths += 1
+    if job.deaths >= max_deaths and not job.cancel_requested:
+        _give_up(session, job, reason, now=now)
     else:
-        job.status, job.lease_until, job.worker = JobStatus.QUEUED, None, None
-        tell_state(session, job, now=now)
+        _queue_again(session, job, now=now)
 
 
 def cancel(session: Session, job_id: UUID, *, now: datetime) -> Job:
@@ -238,13 +247,31 @@ def _lease_ran_out(now: datetime) -> ColumnElement[bool]:
     return and_(Job.status == JobStatus.RUNNING, Job.lease_until < now)
 
 
-def _end_hopeless(session: Session, *, max_attempts: int, now: datetime) -> None:
+def _end_hopeless(session: Session, *, max_deaths: int, now: datetime) -> None:
     cancelled = and_(Job.cancel_requested, or_(Job.status == JobStatus.QUEUED, _lease_ran_out(now)))
-    used_up = and_(_lease_ran_out(now), Job.attempt >= max_attempts)
-    query = select(Job).where(or_(cancelled, used_up)).order_by(*TURN)
+    dead = and_(_lease_ran_out(now), Job.deaths + 1 >= max_deaths)
+    query = select(Job).where(or_(cancelled, dead)).order_by(*TURN)
     for job in session.scalars(locked(query, skip_locked=True)).all():
         if job.cancel_requested:
             end(session, job, JobStatus.CANCELLED, now=now)
-            continue
-        error = f"Given up after attempt {job.attempt} of {max_attempts}: its worker fell silent."
-        end(session, job, JobStatus.FAILED, now=now, error=error)
+        else:
+            job.deaths += 1
+            _give_up(session, job, "its worker fell silent.", now=now)
+
+
+def _give_up(session: Session, job: Job, reason: str, *, now: datetime) -> None:
+    deaths = "a death" if job.deaths == 1 else f"{job.deaths} deaths"
+    error = f"Given up after {deaths} without progress: {reason}"
+    end(session, job, JobStatus.FAILED, now=now, error=error)
+
+
+def _queue_again(session: Session, job: Job, *, now: datetime) -> None:
+    if job.cancel_requested:
+        end(session, job, JobStatus.CANCELLED, now=now)
+        return
+    job.status, job.lease_until, job.worker = JobStatus.QUEUED, None, None
+    tell_state(session, job, now=now)
+
+
+def _warn(session: Session, job: Job, reason: str, *, now: datetime) -> None:
+    tell(session, job, EventKind.LOG, {"level": "warn", "message": storable(reason)}, now=now)

@@ -22,10 +22,15 @@ def put(
 ) -> str | None:
     """Remember where the job can be taken up again.
 
+    If that is further than before, the deaths so far are forgotten: a job that advances is not
+    what kills its workers, and a long one outlives any number of crashes. One that dies at the same
+    place each time stores nothing new, and is given up.
     Returns the key of the blob this one replaces, if it is another one. Raises LeaseLostError.
     """
-    held(session, job_id, attempt)
+    job = held(session, job_id, attempt)
     before = of_job(session, job_id)
+    if step > (0 if before is None else before.step):
+        job.deaths = 0
     replaced = None if before is None or before.blob_key == blob_key else before.blob_key
     session.merge(
         Snapshot(

@@ -184,6 +184,7 @@ class Job(Base):
     status: Mapped[JobStatus] = mapped_column(_words(JobStatus), default=JobStatus.QUEUED)
     priority: Mapped[int] = mapped_column(default=0)  # higher goes first
     attempt: Mapped[int] = mapped_column(default=0)  # checked at every write: a late worker stops
+    deaths: Mapped[int] = mapped_column(default=0)  # of its workers, since it last advanced
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(128))
     cancel_requested: Mapped[bool] = mapped_column(default=False)

@@ -84,6 +84,7 @@ def create_jobs() -> None:
         sa.Column("status", WORD, nullable=False),
         sa.Column("priority", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("deaths", sa.Integer(), nullable=False),
         sa.Column("lease_until", MOMENT, nullable=True),
         sa.Column("worker", sa.String(128), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),

@@ -135,8 +135,8 @@ def test_one_ring_is_enough_the_urgent_goes_first_and_the_hopeless_is_given_up(
         checkpoint = checkpoints.of_job(session, usual)
     assert runtime.blobs().exists(checkpoint.blob_key)
 
-    assert first.attempt == 3
-    assert "died by signal 9" in first.error
+    assert (first.attempt, first.deaths) == (3, 3)
+    assert first.error.startswith("Given up after 3 deaths without progress: attempt 3 died by")
     said = words(sessions, urgent)
     assert [message.splitlines()[0] for message in said] == [
         f"attempt {attempt} died by signal 9" for attempt in (1, 2, 3)
@@ -157,7 +157,8 @@ def test_a_worker_that_leaves_gives_its_job_back_without_counting_a_death(sessio
         wait_for(lambda: progress().get("step", 0) > 3)
         jobs._leave()
         thread.join(timeout=20)
-    assert show(sessions, job).status is JobStatus.QUEUED
+    left = show(sessions, job)
+    assert (left.status, left.deaths) == (JobStatus.QUEUED, 0)
     assert words(sessions, job)[-1] == "the worker is leaving"
     jobs.run()  # woken once more on its way out: it must not begin anything
     assert show(sessions, job).attempt == 1
@@ -190,7 +191,7 @@ def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) 
     queue(sessions)
     long_ago = runtime.now() - timedelta(minutes=1)
     with sessions.begin() as session:
-        assert rows.claim_next(session, worker="gone", lease_s=6, max_attempts=3, now=long_ago)
+        assert rows.claim_next(session, worker="gone", lease_s=6, max_deaths=3, now=long_ago)
     jobs.sweep()
     assert messages(JOBS_QUEUE) == 1
 
@@ -198,7 +199,7 @@ def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) 
 def test_the_sweep_leaves_a_job_alone_that_somebody_holds(sessions, messages) -> None:
     queue(sessions)
     with sessions.begin() as session:
-        rows.claim_next(session, worker="busy", lease_s=60, max_attempts=3, now=runtime.now())
+        rows.claim_next(session, worker="busy", lease_s=60, max_deaths=3, now=runtime.now())
     jobs.sweep()
     assert messages(JOBS_QUEUE) == 0
 

@@ -55,6 +55,7 @@ _JOB: dict[str, Any] = {
     "status": "running",
     "priority": 0,
     "attempt": 1,
+    "deaths": 0,
     "worker": "jobs@laptop:4711",
     "cancel_requested": False,
     "progress": {"step": 120, "steps": 900, "epoch": 2},
@@ -77,6 +78,7 @@ class JobBody(Body):
     status: JobStatus
     priority: int
     attempt: int = Field(description="The how-manieth try this is.")
+    deaths: int = Field(description="Tries whose worker died, since the job last advanced.")
     worker: str | None
     cancel_requested: bool
     progress: dict[str, Any] | None

@@ -67,7 +67,7 @@ class House:
 
     def claim(self) -> int:
         with self.sessions.begin() as session:
-            job = jobs.claim_next(session, worker="w", lease_s=6, max_attempts=9, now=self.now())
+            job = jobs.claim_next(session, worker="w", lease_s=6, max_deaths=2, now=self.now())
             assert job is not None
             return job.attempt
 
@@ -146,7 +146,7 @@ def test_a_job_killed_three_times_ends_with_the_curve_and_bundle_of_one_that_was
     whole = house.queue()
     house.work(whole)
     job_id = house.queue()
-    for calls in (9, 14, 30):
+    for calls in (9, 14, 30):  # the second without progress in between would be the last
         with pytest.raises(Killed):
             house.work(job_id, after(calls, die))
         house.ahead += timedelta(seconds=10)
@@ -164,7 +164,7 @@ def test_a_worker_that_leaves_gives_the_job_back_with_a_snapshot(house) -> None:
     job_id = house.queue()
     house.work(job_id, after(12, lambda: True))
     job = house.job(job_id)
-    assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
+    assert (job.status, job.attempt, job.deaths) == (JobStatus.QUEUED, 1, 0)
     with house.sessions() as session:
         assert snapshots.of_job(session, job_id) is not None
     assert house.work(job_id) == 2
@@ -226,7 +226,7 @@ def test_a_blob_store_that_is_down_costs_an_attempt_and_not_the_job(house) -> No
     job_id = house.queue()
     house.work(job_id, blobs=Down())
     job = house.job(job_id)
-    assert (job.status, job.attempt) == (JobStatus.QUEUED, 1)
+    assert (job.status, job.attempt, job.deaths) == (JobStatus.QUEUED, 1, 0)
     assert "the disk is full" in str(house.told(job_id, EventKind.LOG))
     house.work(job_id)
     assert house.job(job_id).status == JobStatus.SUCCEEDED

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from core.storage import jobs
 from core.storage.session import open_engine, open_sessions
 from core.storage.tables import EventKind
-from tests.core.storage.rows import LEASE_S, MAX_ATTEMPTS
+from tests.core.storage.rows import LEASE_S, MAX_DEATHS
 
 
 def say(word: object) -> None:
@@ -22,7 +22,7 @@ def main(database_url: str, worker: str) -> None:
         now = datetime.now(UTC)
         with sessions.begin() as session:
             job = jobs.claim_next(
-                session, worker=worker, lease_s=LEASE_S, max_attempts=MAX_ATTEMPTS, now=now
+                session, worker=worker, lease_s=LEASE_S, max_deaths=MAX_DEATHS, now=now
             )
         if job is None:
             return

@@ -10,7 +10,7 @@ from core.storage.tables import Checkpoint, Corpus, CorpusKind, Job, JobKind, Sp
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 LEASE_S = 6.0
-MAX_ATTEMPTS = 3
+MAX_DEATHS = 3
 
 
 def later(seconds: float) -> datetime:
@@ -55,9 +55,7 @@ def make_job(session: Session, *, priority: int = 0, now: datetime = NOW) -> Job
 
 def claim(session: Session, *, now: datetime = NOW, worker: str = "w1") -> Job | None:
     """Claim as a worker does."""
-    return jobs.claim_next(
-        session, worker=worker, lease_s=LEASE_S, max_attempts=MAX_ATTEMPTS, now=now
-    )
+    return jobs.claim_next(session, worker=worker, lease_s=LEASE_S, max_deaths=MAX_DEATHS, now=now)
 
 
 def make_running(session: Session) -> Job:

@@ -12,7 +12,7 @@ from core.storage import checkpoints, jobs, snapshots
 from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus
 from tests.core.storage.rows import (
     LEASE_S,
-    MAX_ATTEMPTS,
+    MAX_DEATHS,
     NOW,
     claim,
     later,
@@ -83,6 +83,7 @@ def test_a_lease_that_ran_out_is_claimed_again_under_the_next_attempt(session: S
     again = claim(session, now=later(LEASE_S + 0.001), worker="w2")
     assert again is not None
     assert (again.id, again.attempt, again.worker) == (job_id, 2, "w2")
+    assert again.deaths == 1
     assert again.started_at == NOW
     assert told(session, job_id) == ["queued", "running", "running"]
 
@@ -100,17 +101,17 @@ def test_a_job_whose_workers_all_fell_silent_is_failed_and_the_next_one_claimed(
     session: Session,
 ) -> None:
     job_id = make_running(session).id
-    for attempt in range(2, MAX_ATTEMPTS + 1):
+    for attempt in range(2, MAX_DEATHS + 1):
         assert (job := claim(session, now=later(attempt * 10))) is not None
-        assert (job.id, job.attempt) == (job_id, attempt)
+        assert (job.id, job.attempt, job.deaths) == (job_id, attempt, attempt - 1)
     next_id = make_job(session, priority=-1).id
     claimed = claim(session, now=later(100))
     assert claimed is not None
     assert claimed.id == next_id
     failed = jobs.get(session, job_id)
     assert (failed.status, failed.ended_at) == (JobStatus.FAILED, later(100))
-    assert failed.lease_until is None
-    assert failed.error == "Given up after attempt 3 of 3: its worker fell silent."
+    assert (failed.lease_until, failed.deaths) == (None, MAX_DEATHS)
+    assert failed.error == "Given up after 3 deaths without progress: its worker fell silent."
     assert jobs.events(session, job_id, limit=99)[-1].data["error"] == failed.error
 
 
@@ -149,7 +150,8 @@ GUARDED: dict[str, Callable[..., object]] = {
     "succeed": partial(jobs.succeed, now=NOW),
     "fail": partial(jobs.fail, error="late", now=NOW),
     "stop": partial(jobs.stop, now=NOW),
-    "give_back": partial(jobs.give_back, max_attempts=9, reason="late", now=NOW),
+    "give_back": partial(jobs.give_back, reason="late", now=NOW),
+    "report_death": partial(jobs.report_death, max_deaths=9, reason="late", now=NOW),
     "put_snapshot": partial(snapshots.put, step=9, blob_key="f" * 64, bytes_=1, now=NOW),
 }
 
@@ -190,40 +192,98 @@ def _everything(session: Session, job_id: UUID) -> object:
     return columns, seen, snapshots.of_job(session, job_id)
 
 
-def test_giving_back_queues_the_job_at_once(session: Session) -> None:
+die = partial(jobs.report_death, max_deaths=MAX_DEATHS, reason="out of memory", now=NOW)
+leave = partial(jobs.give_back, reason="shutting down", now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("part", "reason", "deaths"), [(leave, "shutting down", 0), (die, "out of memory", 1)]
+)
+def test_whoever_leaves_or_dies_queues_the_job_at_once(
+    session: Session, part: Callable[..., None], reason: str, deaths: int
+) -> None:
     job_id = make_running(session).id
-    jobs.give_back(session, job_id, attempt=1, max_attempts=2, reason="shutting down", now=NOW)
+    part(session, job_id, attempt=1)
     job = jobs.get(session, job_id)
     assert (job.status, job.lease_until, job.worker) == (JobStatus.QUEUED, None, None)
     log, state = jobs.events(session, job_id, limit=9)[-2:]
-    assert (log.kind, log.data["message"]) == (EventKind.LOG, "shutting down")
+    assert (log.kind, log.data["message"]) == (EventKind.LOG, reason)
     assert state.data == {"status": "queued"}
     assert (again := claim(session)) is not None
-    assert again.attempt == 2
+    assert (again.attempt, again.deaths) == (2, deaths)
 
 
-def test_giving_back_the_last_attempt_fails_the_job(session: Session) -> None:
+@pytest.mark.parametrize(("max_deaths", "said"), [(1, "a death"), (2, "2 deaths")])
+def test_the_last_death_fails_the_job(session: Session, max_deaths: int, said: str) -> None:
     job_id = make_running(session).id
-    jobs.give_back(session, job_id, attempt=1, max_attempts=1, reason="out of memory", now=NOW)
+    for attempt in range(1, max_deaths + 1):
+        assert jobs.get(session, job_id).status == JobStatus.RUNNING
+        die(session, job_id, attempt=attempt, max_deaths=max_deaths)
+        claim(session)
     job = jobs.get(session, job_id)
-    assert job.status == JobStatus.FAILED
-    assert job.error == "Given up after attempt 1 of 1: out of memory"
+    assert (job.status, job.attempt, job.deaths) == (JobStatus.FAILED, max_deaths, max_deaths)
+    assert job.error == f"Given up after {said} without progress: out of memory"
 
 
-def test_a_worker_that_leaves_may_give_back_any_number_of_times(session: Session) -> None:
+def test_leaving_any_number_of_times_is_not_held_against_a_job_that_dies_later(
+    session: Session,
+) -> None:
     job_id = make_running(session).id
-    for attempt in range(1, MAX_ATTEMPTS + 2):
-        jobs.give_back(
-            session, job_id, attempt=attempt, max_attempts=None, reason="leaving", now=NOW
-        )
+    for attempt in range(1, MAX_DEATHS + 2):
+        leave(session, job_id, attempt=attempt)
         assert (job := claim(session)) is not None
-        assert job.attempt == attempt + 1
+        assert (job.attempt, job.deaths) == (attempt + 1, 0)
+    die(session, job_id, attempt=MAX_DEATHS + 2)
+    assert (job := claim(session)) is not None
+    assert job.deaths == 1
 
 
-def test_giving_back_a_job_to_be_cancelled_ends_it(session: Session) -> None:
+def test_a_death_counts_whether_it_was_reported_or_only_silence_told_of_it(
+    session: Session,
+) -> None:
+    job_id = make_running(session).id
+    die(session, job_id, attempt=1)
+    claim(session)
+    leave(session, job_id, attempt=2)
+    claim(session)
+    assert (job := claim(session, now=later(60))) is not None
+    assert (job.attempt, job.deaths) == (4, 2)
+    die(session, job_id, attempt=4)
+    assert jobs.get(session, job_id).status == JobStatus.FAILED
+
+
+def test_a_job_that_advances_between_its_deaths_is_never_given_up(session: Session) -> None:
+    job_id = make_running(session).id
+    for attempt in range(1, 3 * MAX_DEATHS):
+        _advance(session, job_id, attempt=attempt, step=attempt)
+        assert jobs.get(session, job_id).deaths == 0
+        if attempt % 2:
+            die(session, job_id, attempt=attempt)
+        assert (job := claim(session, now=later(60 * attempt))) is not None
+        assert (job.attempt, job.deaths) == (attempt + 1, 1)
+
+
+@pytest.mark.parametrize(("step", "deaths"), [(9, 1), (10, 1), (11, 0)])
+def test_only_a_snapshot_further_on_is_progress(session: Session, step: int, deaths: int) -> None:
+    job_id = make_running(session).id
+    _advance(session, job_id, attempt=1, step=10)
+    die(session, job_id, attempt=1)
+    claim(session)
+    _advance(session, job_id, attempt=2, step=step)
+    assert jobs.get(session, job_id).deaths == deaths
+
+
+def _advance(session: Session, job_id: UUID, *, attempt: int, step: int) -> None:
+    snapshots.put(session, job_id, attempt=attempt, step=step, blob_key="a" * 64, bytes_=1, now=NOW)
+
+
+@pytest.mark.parametrize("part", [leave, partial(die, max_deaths=1)])
+def test_a_job_to_be_cancelled_ends_when_its_worker_leaves_or_dies(
+    session: Session, part: Callable[..., None]
+) -> None:
     job_id = make_running(session).id
     jobs.cancel(session, job_id, now=NOW)
-    jobs.give_back(session, job_id, attempt=1, max_attempts=3, reason="bye", now=NOW)
+    part(session, job_id, attempt=1)
     assert jobs.get(session, job_id).status == JobStatus.CANCELLED
 
 

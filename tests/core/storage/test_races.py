@@ -101,7 +101,8 @@ def test_a_lost_job_is_claimed_again_by_one_only(sessions: sessionmaker[Session]
 
     assert sorted(at_once(4, take), key=str) == [2, None, None, None]
     with sessions() as session:
-        assert jobs.get(session, job_id).attempt == 2
+        job = jobs.get(session, job_id)
+        assert (job.attempt, job.deaths) == (2, 1)
 
 
 def test_a_hopeless_job_is_failed_once(sessions: sessionmaker[Session]) -> None:
@@ -118,6 +119,7 @@ def test_a_hopeless_job_is_failed_once(sessions: sessionmaker[Session]) -> None:
     with sessions() as session:
         states = [event.data["status"] for event in jobs.events(session, job_id, limit=99)]
         assert states == ["queued", *["running"] * 3, "failed"]
+        assert jobs.get(session, job_id).deaths == 3
 
 
 @pytest.mark.parametrize("round_", range(5))

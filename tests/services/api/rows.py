@@ -68,7 +68,7 @@ def add_job(
 def claim(sessions: sessionmaker[Session], *, now: datetime = NOW, lease_s: float = 60) -> Job:
     """Let a worker take the next job."""
     with sessions.begin() as session:
-        job = jobs.claim_next(session, worker="test", lease_s=lease_s, max_attempts=3, now=now)
+        job = jobs.claim_next(session, worker="test", lease_s=lease_s, max_deaths=3, now=now)
     assert job is not None
     return job
 
