@@ -11,7 +11,7 @@ from fastapi.sse import ServerSentEvent
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.storage import jobs
-from core.storage.tables import Job, JobEvent, JobStatus
+from core.storage.tables import EventKind, Job, JobEvent, JobStatus
 from services.api.schemas.fields import LARGEST_ID
 from services.api.schemas.jobs import EventBody
 
@@ -30,25 +30,41 @@ async def follow(
     """Yield what happened after the event ``after``, then what happens, to the end of the job.
 
     The database is asked in a thread, every ``POLL_S`` seconds: rows are the truth, and a
-    message about them could be lost. Ends early when the process is ``stopping``; FastAPI sends
-    comments while nothing happens.
+    message about them could be lost. Progress is told before the end, never after it. Ends early
+    when the process is ``stopping``; FastAPI sends comments while nothing happens.
     """
-    progress: dict[str, Any] | None = None
+    told: dict[str, Any] | None = None
     while not stopping():
         job, found = await run_in_threadpool(_look, sessions, job_id, after)
-        for event in found:
+        ended = bool(found) and _is_end(found[-1])
+        for event in found[:-1] if ended else found:
             after = event.id
-            yield ServerSentEvent(
-                data=EventBody.model_validate(event), event=event.kind.value, id=str(event.id)
-            )
-        if len(found) == PAGE:
+            yield _sent(event)
+        if len(found) == PAGE and not ended:
             continue
-        if job.progress is not None and job.progress != progress:
-            progress = job.progress
-            yield ServerSentEvent(data=progress, event="progress")
-        if job.status not in RUNNING:
+        if (ended or job.status in RUNNING) and _is_news(job.progress, told):
+            told = job.progress
+            yield ServerSentEvent(data=told, event="progress")
+        if ended:
+            yield _sent(found[-1])
+        if ended or job.status not in RUNNING:
             return
         await anyio.sleep(POLL_S)
+
+
+def _sent(event: JobEvent) -> ServerSentEvent:
+    return ServerSentEvent(
+        data=EventBody.model_validate(event), event=event.kind.value, id=str(event.id)
+    )
+
+
+def _is_end(event: JobEvent) -> bool:
+    return event.kind is EventKind.STATE and event.data["status"] not in RUNNING
+
+
+def _is_news(progress: dict[str, Any] | None, told: dict[str, Any] | None) -> bool:
+    """Say whether ``progress`` differs from ``told`` and names a stage: before one, it is empty."""
+    return progress is not None and "stage" in progress and progress != told
 
 
 def _look(sessions: sessionmaker[Session], job_id: UUID, after: int) -> tuple[Job, list[JobEvent]]:

@@ -112,8 +112,8 @@ async def stream_job(
     """Server-sent events named ``state``, ``log``, ``metrics`` and ``progress``.
 
     Each carries an event of the job as JSON, and its id, from which a client goes on after a
-    cut (``Last-Event-ID``); ``progress`` carries how far the job is, and no id. The stream ends
-    after the end state.
+    cut (``Last-Event-ID``); ``progress`` carries how far the job is, and no id. The end
+    state comes last.
     """
     events = follow(
         resources.sessions,
