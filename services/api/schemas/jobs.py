@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from core.specs import Name, Plan
+from core import recipes
+from core.specs import Name, Plan, TrainJob
 from core.storage.tables import EventKind, JobKind, JobStatus
 from services.api.schemas.fields import Body, CorpusRef, NewName, Request
 
@@ -47,18 +48,29 @@ class JobRequest(Request):
         return self
 
 
+_SPEC = TrainJob(recipe="chat", plan=recipes.find("chat").plan, promote_to="support-bot")
 _JOB: dict[str, Any] = {
     "id": "6d0f2c53-8a4e-4a7c-b0a3-57cf9b6d2c10",
     "kind": "train",
     "corpus_id": "0b6f3f0e-6a3c-4a0e-9a39-4f5f1d0c7a11",
-    "spec": {"recipe": "chat", "plan": {"task": "chat"}, "promote_to": "support-bot"},
+    "spec": _SPEC.model_dump(mode="json"),
     "status": "running",
     "priority": 0,
     "attempt": 1,
     "deaths": 0,
-    "worker": "jobs@laptop:4711",
+    "worker": "host-23303",
     "cancel_requested": False,
-    "progress": {"step": 120, "steps": 900, "epoch": 2},
+    "progress": {
+        "stage": "train",
+        "step": 120,
+        "total_steps": 900,
+        "epoch": 4,
+        "loss": 2.31,
+        "learning_rate": 0.0015,
+        "tokens_per_s": 4120.5,
+        "elapsed_s": 21.4,
+        "held_s": 24.0,
+    },
     "error": None,
     "created_at": "2025-03-01T09:00:00Z",
     "started_at": "2025-03-01T09:00:01Z",
@@ -101,20 +113,30 @@ class JobDetail(JobBody):
     checkpoint_id: UUID | None = Field(default=None, description="What the job left when done.")
 
 
+_METRICS: dict[str, Any] = {
+    "id": 42,
+    "attempt": 1,
+    "kind": "metrics",
+    "step": 120,
+    "created_at": "2025-03-01T09:00:25Z",
+}
+_LEARNED: dict[str, Any] = {"epoch": 4, "loss": 2.31, "learning_rate": 0.0015}
+_VALIDATED: dict[str, Any] = {
+    "epoch": 4,
+    "valid_loss": 2.5,
+    "valid_perplexity": 12.18,
+    "best": True,
+}
+
+
 class EventBody(Body):
     """Something that happened in a job: a change of state, a word, or figures at a step."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {
-                    "id": 42,
-                    "attempt": 1,
-                    "kind": "metrics",
-                    "step": 120,
-                    "data": {"train_loss": 2.31, "tokens_per_s": 18000},
-                    "created_at": "2025-03-01T09:00:20Z",
-                }
+                {**_METRICS, "data": _LEARNED},
+                {**_METRICS, "data": _VALIDATED},
             ]
         }
     )

@@ -3,13 +3,16 @@
 import importlib
 import pkgutil
 from collections.abc import Iterator
+from dataclasses import fields
 
 import pytest
 from pydantic import BaseModel
 
 from core.settings import Settings
+from core.specs import TrainJob, parse
 from services.api import schemas
 from services.api.app import create_app
+from services.api.schemas import jobs
 
 DESCRIBED = create_app(Settings()).openapi()
 OPERATIONS = [
@@ -25,6 +28,10 @@ def examples() -> Iterator[tuple[type[BaseModel], object]]:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 for example in kind.model_config.get("json_schema_extra", {}).get("examples", []):
                     yield kind, example
+
+
+def shown(kind: type[BaseModel]) -> list[dict]:
+    return kind.model_config["json_schema_extra"]["examples"]
 
 
 @pytest.mark.parametrize(("kind", "example"), list(examples()))
@@ -46,6 +53,20 @@ def test_every_route_is_described_with_all_ways_to_fail(operation: dict) -> None
     for code in told - {"503"}:
         schema = operation["responses"][code]["content"]["application/problem+json"]["schema"]
         assert schema == {"$ref": "#/components/schemas/Problem"}
+
+
+def test_examples_of_jobs_tell_what_a_training_tells() -> None:
+    from core.training.loop import Measured, Progress, Validated
+
+    def names(kind: type) -> set[str]:
+        return {field.name for field in fields(kind)}
+
+    told = [example["data"].keys() | {"step"} for example in shown(jobs.EventBody)]
+    assert told == [names(Measured), names(Validated)]
+    for kind in (jobs.JobBody, jobs.JobDetail):
+        (example,) = shown(kind)
+        assert example["progress"].keys() == {"stage", "held_s", *names(Progress)}
+        assert parse(TrainJob, example["spec"]).model_dump(mode="json") == example["spec"]
 
 
 def test_bodies_have_examples() -> None:
