@@ -1,5 +1,6 @@
 import pytest
 
+from core.data.examples import Example
 from core.errors import InputError
 from core.metrics.text import corpus_scores
 from core.pipelines.bundle import read_bundle
@@ -62,6 +63,8 @@ def test_turns_of_a_talk_are_context(tmp_path) -> None:
 
 @pytest.mark.parametrize("missing", ["train", "valid"])
 def test_an_empty_split_is_named(tmp_path, missing) -> None:
-    examples = lambda split: [] if split == missing else PAIRS  # noqa: E731
+    def examples(split: str) -> list[Example]:
+        return [] if split == missing else PAIRS
+
     with pytest.raises(InputError, match=missing if missing == "valid" else "no text|train"):
         list(learn(examples, small_plan(), scratch=tmp_path))

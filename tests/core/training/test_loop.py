@@ -131,7 +131,10 @@ def test_training_stops_at_its_time_limit_counting_earlier_attempts(tokenizer) -
     ticks = iter(range(100_000))
     spec = TRAIN.model_copy(update={"time_limit_s": 40.0, "max_epochs": 1000})
     model = fresh(tokenizer)
-    clock = lambda: float(next(ticks))  # noqa: E731
+
+    def clock() -> float:
+        return float(next(ticks))
+
     events = list(run(tokenizer, model, spec, clock=clock))
     assert 10 < max(event.step for event in events if isinstance(event, Progress)) < 60
     last = [event for event in events if isinstance(event, Snapshot)][-1].state

@@ -1,6 +1,6 @@
 """Stand-ins for what lies behind the API, and a client that needs no server."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
@@ -66,12 +66,14 @@ class FakeInbox:
 
 @dataclass
 class FakeDoorbell:
-    """Counts how often it was rung, and whether what it was rung for was there already."""
+    """Counts how often it was rung; ``heard`` can see what is there at that moment."""
 
     rung: int = 0
+    heard: Callable[[], None] = lambda: None
 
     def ring_jobs(self) -> None:
         self.rung += 1
+        self.heard()
 
 
 @dataclass

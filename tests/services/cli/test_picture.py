@@ -1,3 +1,4 @@
+from io import StringIO
 from typing import Any
 
 from rich.console import Console
@@ -14,10 +15,9 @@ def heard(*events: Event) -> Picture:
 
 
 def drawn(picture: Picture) -> str:
-    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
-    with console.file:
-        console.print(picture)
-        return console.export_text()
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(picture)
+    return console.export_text()
 
 
 def progress(step: int, elapsed_s: float, **more: Any) -> Event:

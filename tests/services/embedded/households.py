@@ -3,6 +3,7 @@
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
 from core.settings import Settings
 from services.embedded.children import FACE, WORKER, Child
@@ -23,19 +24,19 @@ def settings(home: Path, *, port: int = 0) -> Settings:
     return Settings(home=home, redis_url="redis://127.0.0.1:1", port=port)
 
 
-def child(name: str, script: str, **options: object) -> Child:
+def child(name: str, script: str, **options: Any) -> Child:
     """A child that runs ``script``; the comment makes its command one of ours."""
     words = f"# services\n{textwrap.dedent(script)}"
-    given = {"tier": WORKER, "where": "", "grace_s": 5.0, **options}
-    return Child(name=name, command=(sys.executable, "-c", words), **given)  # type: ignore[arg-type]
+    given: dict[str, Any] = {"tier": WORKER, "where": "", "grace_s": 5.0, **options}
+    return Child(name=name, command=(sys.executable, "-c", words), **given)
 
 
-def sleeper(name: str = "sleeper", **options: object) -> Child:
+def sleeper(name: str = "sleeper", **options: Any) -> Child:
     """A child that does nothing until it is told to end."""
     return child(name, "import time\ntime.sleep(60)", **options)
 
 
-def answering(**options: object) -> Child:
+def answering(**options: Any) -> Child:
     """A child that says it is ready at the port of the settings."""
     return child("api", ANSWERING, **{"tier": FACE, **options})
 

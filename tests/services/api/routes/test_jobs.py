@@ -35,7 +35,7 @@ def test_a_training_by_recipe_is_queued_and_then_rung_for(house: House) -> None:
 def test_the_job_is_committed_before_the_bell_rings(house: House) -> None:
     add_corpus(house.sessions)
     seen: list[int] = []
-    house.doorbell.ring_jobs = lambda: seen.append(waiting(house))  # type: ignore[method-assign]
+    house.doorbell.heard = lambda: seen.append(waiting(house))
     house.client.post("/v1/jobs", json={"corpus": "talk", "recipe": "demo"})
     assert seen == [1]
 
