@@ -2,29 +2,28 @@
 
 import json
 from collections.abc import Mapping
+from io import BytesIO
 
 import safetensors.torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from core.data.header import NOTES, read_header
 from core.errors import BundleError
-
-HEADER_LIMIT = 32 * 2**20  # bytes
 
 
 def pack(tensors: Mapping[str, Tensor], notes: Mapping[str, str]) -> bytes:
     """Write ``tensors`` and ``notes`` as the bytes of a safetensors file.
 
     The same content gives the same bytes: the library writes notes in any order, so they are
-    put in theirs.
+    put in theirs. Raises BundleError where they are too long to be read again.
     """
     whole = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     data = safetensors.torch.save(whole, metadata=dict(notes))
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
+    header, size = read_header(BytesIO(data))
     ordered = json.dumps(header, sort_keys=True, ensure_ascii=False).encode()
     ordered += b" " * (-len(ordered) % 8)  # tensors start at a multiple of 8 bytes
-    return len(ordered).to_bytes(8, "little") + ordered + data[8 + length :]
+    return len(ordered).to_bytes(8, "little") + ordered + data[len(data) - size :]
 
 
 def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -38,12 +37,8 @@ def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 def notes_of(data: bytes) -> dict[str, str]:
     """Read only the notes in the header; raises BundleError where it is damaged."""
-    length = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or length > HEADER_LIMIT or length > len(data) - 8:
-        raise BundleError("not a safetensors file: its header is cut off")
-    try:
-        header = json.loads(data[8 : 8 + length])
-        notes = header.get("__metadata__", {})
-        return {str(key): str(value) for key, value in notes.items()}
-    except (ValueError, AttributeError) as error:
-        raise BundleError(f"not a safetensors file: {error}") from error
+    header, _ = read_header(BytesIO(data))
+    notes = header.get(NOTES, {})
+    if not isinstance(notes, dict):
+        raise BundleError("the notes of the checkpoint cannot be read")
+    return {str(key): str(value) for key, value in notes.items()}

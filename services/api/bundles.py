@@ -1,21 +1,18 @@
 """Reading what a checkpoint file says of itself, with nothing of torch in the process.
 
-A safetensors file is the length of its header (8 bytes, little-endian), the header as JSON, and
-the tensors without a gap. Everything that can be wrong short of the weights' values is found here.
+Everything that can be wrong short of the weights' values is found here.
 """
 
-import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, BinaryIO
 
+from core.data.header import NOTES, json_object, read_header
 from core.errors import BundleError, SpecError
 from core.specs import Plan, parse
 
 FORMAT = "malgil-1"  # as core.pipelines.bundle writes it, which torch keeps out of reach here
-HEADER_LIMIT = 16 * 2**20  # bytes
 DEPTH_LIMIT = 20  # of a report; deeper nesting is no report of ours
 STEP_DIGITS = 9
 WIDTHS = {  # bytes of one element
@@ -55,42 +52,21 @@ def read_notes(file: BinaryIO) -> Notes:
 
     The file is left at an undefined position.
     """
-    size = file.seek(0, os.SEEK_END)
-    file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
-    if size < 8 or length > min(HEADER_LIMIT, size - 8):
-        raise BundleError("this is no safetensors file, or it is cut off in its header")
-    header = _json(file.read(length), "the header")
-    words = header.pop("__metadata__", None)
+    header, size = read_header(file)
+    words = header.pop(NOTES, None)
     if not isinstance(words, dict) or words.get("format") != FORMAT:
         raise BundleError(f"this is no checkpoint of the format {FORMAT!r}")
-    _check_tensors(header, size=size - 8 - length)
+    _check_tensors(header, size=size)
     step = str(words.get("step"))
     if not (step.isascii() and step.isdigit() and len(step) <= STEP_DIGITS):
         raise BundleError("the checkpoint does not say its step")
     try:
-        plan = parse(Plan, _json(str(words.get("plan")), "the plan"))
+        plan = parse(Plan, json_object(str(words.get("plan")), "the plan"))
     except SpecError as error:
         raise BundleError(f"the plan does not fit this version: {error}") from error
-    report = _json(str(words.get("report")), "the report")
+    report = json_object(str(words.get("report")), "the report")
     _check_depth(report, DEPTH_LIMIT)
     return Notes(plan=plan, step=int(step), report=report)
-
-
-def _json(text: str | bytes, what: str) -> dict[str, Any]:
-    """Read a JSON object of which every part can be stored and sent again."""
-    try:
-        data = json.loads(text, parse_constant=_refuse)
-        json.dumps(data, ensure_ascii=False).encode()  # lone surrogates are found only here
-    except (ValueError, RecursionError) as error:
-        raise BundleError(f"{what} of the checkpoint cannot be read") from error
-    if not isinstance(data, dict):
-        raise BundleError(f"{what} of the checkpoint cannot be read")
-    return data
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
 
 
 def _check_depth(data: Any, left: int) -> None:
