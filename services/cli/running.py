@@ -16,6 +16,7 @@ from core.data.examples import Example, example_of
 from core.pipelines.importing import ImportRequest, checked_rows
 from core.recipes import Recipe, find
 from core.specs import Plan, merge
+from services.cli.client import settings
 from services.cli.failures import refused
 from services.cli.following import Event
 from services.cli.options import JsonFlag
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 SCORES = ("valid_loss", "valid_perplexity", "bleu", "chrf", "exact_match", "distinct_2")
 SHOWN_SAMPLES = 5
+TRIAL = "This was only a trial (--quick): it tries the way, and its replies are no good."
 
 Corpus = dict[str, list[Example]]  # by split
 
@@ -61,13 +63,17 @@ def run(
     if kind not in recipe.corpus_kinds:
         raise refused("kind", f"{name} reads {' or '.join(recipe.corpus_kinds)}, not {kind}")
     plan = _plan(recipe, quick=quick, seed=seed, set_=set_ or [])
+    threads = settings().threads
     columns = Columns(source=source, target=target, turns=turns)
     files = corpus or [SOURCES / "examples" / file for file in recipe.examples]
     examples = _read(files, ImportRequest(name=name, kind=kind, columns=columns))
+    _use_threads(threads)
     finished = _learn(examples, plan, Picture(name), screen)
     if out is not None:
         out.write_bytes(finished.data)
     _show(finished, out, screen)
+    if quick:
+        screen.say(TRIAL)
 
 
 def _plan(recipe: Recipe, *, quick: bool, seed: int | None, set_: list[str]) -> Plan:
@@ -88,9 +94,16 @@ def _read(paths: Sequence[Path], request: ImportRequest) -> Corpus:
     return corpus
 
 
-def _learn(corpus: Corpus, plan: Plan, picture: Picture, screen: Screen) -> "Finished":
-    """Train while ``picture`` is drawn; torch is loaded here and not before."""
+def _use_threads(count: int) -> None:
+    """Load torch with as many threads as a job would have, asleep when idle; 0: one a core."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    import torch
+
+    torch.set_num_threads(count or os.cpu_count() or 1)
+
+
+def _learn(corpus: Corpus, plan: Plan, picture: Picture, screen: Screen) -> "Finished":
+    """Train while ``picture`` is drawn."""
     from core.pipelines.learn import Finished, learn
 
     live = Live(picture, console=screen.out, refresh_per_second=8) if screen.is_live else None

@@ -1,8 +1,10 @@
 """``malgil recipe run`` in a process of its own, as a person starts it: no server anywhere."""
 
 import json
+import os
 import subprocess
 import sys
+from textwrap import dedent
 
 import pytest
 
@@ -38,6 +40,34 @@ def test_talks_of_ones_own_can_be_learned_from(tmp_path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "wanted: " in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("This was only a trial (--quick)")
+
+
+def test_it_uses_as_many_threads_as_the_settings_say(tmp_path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("".join(f"say {n}\t{n}\n" for n in range(30)))
+    script = """
+        import atexit, sys
+        from services.cli.main import main
+        atexit.register(lambda: print(sys.modules["torch"].get_num_threads(), file=sys.stderr))
+        main()
+    """
+    words = ["recipe", "run", "demo", "--quick", "--corpus", str(pairs), "--json"]
+    more = ["--set", "train.max_epochs=1", "--set", "tokenizer.kind=char"]
+    command = [sys.executable, "-c", dedent(script), *words, *more]
+    for threads in ("1", "3"):
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=50,
+            env={**os.environ, "MALGIL_THREADS": threads},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, f"{threads}\n"), done.stdout
+
+
+def test_a_setting_that_does_not_fit_is_named_before_anything_is_read(monkeypatch) -> None:
+    monkeypatch.setenv("MALGIL_THREADS", "-1")
+    done = malgil("recipe", "run", "demo", "--quick")
+    assert done.returncode == 2
+    assert "MALGIL_THREADS: " in done.stderr
 
 
 @pytest.mark.parametrize(
