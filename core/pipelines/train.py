@@ -58,16 +58,30 @@ def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
         now=workshop.now,
     )
     with lease:
-        training = _Training(lease, workshop)
         try:
-            training.run()
+            _Training(lease, workshop).run()
         except LeaseLostError as error:
             log.warning("stopped without writing", reason=str(error))
         except UnavailableError as error:  # not the job's fault: another attempt can help
             time.sleep(workshop.outage_s)
-            training.give_back(str(error))
+            _give_back(lease, workshop, str(error))
         except MalgilError as error:
-            training.fail(str(error))
+            _fail(lease, workshop, str(error))
+
+
+def _give_back(lease: Lease, workshop: Workshop, reason: str) -> None:
+    """Let another worker go on from the last snapshot; it does not count as a death."""
+    with workshop.sessions.begin() as session:
+        jobs.give_back(
+            session, lease.job_id, attempt=lease.attempt, reason=reason, now=workshop.now()
+        )
+
+
+def _fail(lease: Lease, workshop: Workshop, reason: str) -> None:
+    """End the job as failed; its training state is of no more use."""
+    with workshop.sessions.begin() as session:
+        jobs.fail(session, lease.job_id, attempt=lease.attempt, error=reason, now=workshop.now())
+    forget_ended_snapshots(workshop.sessions, workshop.blobs)
 
 
 class _Training:
@@ -101,31 +115,8 @@ class _Training:
                 self._stop()
                 return
             if self.workshop.leaving() and isinstance(event, Saved | Stage):
-                self.give_back("the worker is leaving")
+                _give_back(self.lease, self.workshop, "the worker is leaving")
                 return
-
-    def give_back(self, reason: str) -> None:
-        """Let another worker go on from the last snapshot; it does not count as a death."""
-        with self.workshop.sessions.begin() as session:
-            jobs.give_back(
-                session,
-                self.lease.job_id,
-                attempt=self.lease.attempt,
-                reason=reason,
-                now=self.workshop.now(),
-            )
-
-    def fail(self, reason: str) -> None:
-        """End the job as failed."""
-        with self.workshop.sessions.begin() as session:
-            jobs.fail(
-                session,
-                self.lease.job_id,
-                attempt=self.lease.attempt,
-                error=reason,
-                now=self.workshop.now(),
-            )
-        forget_ended_snapshots(self.workshop.sessions, self.workshop.blobs)
 
     def _begin(self) -> bytes | None:
         """Return the state to go on from, and forget what the curve told beyond that point."""

@@ -218,6 +218,17 @@ def test_a_job_that_cannot_succeed_fails_with_the_reason(house) -> None:
     assert "vocabulary" in job.error
 
 
+def test_a_spec_of_another_version_fails_the_job_at_once(house) -> None:
+    job_id = house.queue()
+    with house.sessions.begin() as session:
+        job = jobs.get(session, job_id)
+        job.spec = {**job.spec, "colour": "red"}
+    house.work(job_id)
+    job = house.job(job_id)
+    assert job.status == JobStatus.FAILED
+    assert "colour" in job.error
+
+
 def test_a_blob_store_that_is_down_costs_an_attempt_and_not_the_job(house) -> None:
     class Down:
         def put(self, data: bytes) -> str:
