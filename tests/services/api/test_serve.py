@@ -17,7 +17,6 @@ from core.storage.session import open_engine, open_sessions
 from core.storage.tables import Base
 from tests.services.api.rows import add_job
 
-READY_S = 3.0
 HEAVY = {"torch", "sentencepiece", "numpy", "safetensors"}
 
 
@@ -38,7 +37,6 @@ class Process:
     process: subprocess.Popen
     url: str
     database_url: str
-    started_s: float
 
 
 @pytest.fixture
@@ -67,14 +65,13 @@ def running(tmp_path: Path) -> Iterator[Process]:
                 break
             except httpx.ConnectError:
                 time.sleep(0.02)
-        yield Process(process, url, database_url, time.monotonic() - began)
+        yield Process(process, url, database_url)
     finally:
         process.kill()
         process.wait()
 
 
-def test_the_process_is_ready_soon_with_neither_broker_nor_workers(running: Process) -> None:
-    assert running.started_s < READY_S
+def test_the_process_answers_with_neither_broker_nor_workers(running: Process) -> None:
     assert httpx.get(f"{running.url}/ready").status_code == 503
     answer = httpx.post(f"{running.url}/v1/replies", json={"model": "m", "text": "a"})
     assert answer.status_code == 503
