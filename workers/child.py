@@ -12,6 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from core.pipelines.lease import Lease
+from core.pipelines.threads import use_threads
 from workers import runtime
 
 
@@ -30,7 +31,7 @@ def main(job_id: str, attempt: str, scratch: str) -> None:
     )
     lease.progress = {"stage": "start"}
     with lease:  # torch takes seconds to load: people see meanwhile that somebody is at it
-        runtime.use_threads(runtime.settings().threads)
+        use_threads(runtime.settings().threads)
         from core.pipelines.train import Workshop, train
 
     workshop = Workshop(

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import UnavailableError
+from core.pipelines.threads import use_threads
 from core.queue.drain import CONSUMER_ALIVE_S, Drain
 from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
 from core.storage import aliases, checkpoints
@@ -58,7 +59,7 @@ def _responder() -> "Responder":
 
 @cache
 def _load_responder() -> "Responder":
-    runtime.use_threads(runtime.settings().inference_threads)
+    use_threads(runtime.settings().inference_threads)
     from core.pipelines.bundle import Models
     from core.pipelines.respond import Responder
 

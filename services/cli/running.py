@@ -1,6 +1,5 @@
 """``malgil recipe run``: train by name with no server at all."""
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
@@ -14,6 +13,7 @@ from rich.live import Live
 from core.data.columns import Columns
 from core.data.examples import Example, example_of
 from core.pipelines.importing import ImportRequest, checked_rows
+from core.pipelines.threads import use_threads
 from core.recipes import Recipe, find
 from core.specs import Plan, merge
 from services.cli.client import settings
@@ -23,13 +23,13 @@ from services.cli.options import JsonFlag
 from services.cli.picture import Picture
 from services.cli.screen import Screen, facts, size
 from services.cli.train import overrides
+from services.cli.watching import SCORES
 from services.embedded.children import SOURCES
 
 if TYPE_CHECKING:
     from core.pipelines.learn import Event as Learned
     from core.pipelines.learn import Finished
 
-SCORES = ("valid_loss", "valid_perplexity", "bleu", "chrf", "exact_match", "distinct_2")
 SHOWN_SAMPLES = 5
 TRIAL = "This was only a trial (--quick): it tries the way, and its replies are no good."
 
@@ -67,7 +67,7 @@ def run(
     columns = Columns(source=source, target=target, turns=turns)
     files = corpus or [SOURCES / "examples" / file for file in recipe.examples]
     examples = _read(files, ImportRequest(name=name, kind=kind, columns=columns))
-    _use_threads(threads)
+    use_threads(threads)
     finished = _learn(examples, plan, Picture(name), screen)
     if out is not None:
         out.write_bytes(finished.data)
@@ -92,14 +92,6 @@ def _read(paths: Sequence[Path], request: ImportRequest) -> Corpus:
         for split, _, content in rows:
             corpus[split].append(example_of(content))
     return corpus
-
-
-def _use_threads(count: int) -> None:
-    """Load torch with as many threads as a job would have, asleep when idle; 0: one a core."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import torch
-
-    torch.set_num_threads(count or os.cpu_count() or 1)
 
 
 def _learn(corpus: Corpus, plan: Plan, picture: Picture, screen: Screen) -> "Finished":

@@ -16,6 +16,7 @@ from core.errors import NotFoundError, SpecError, UnavailableError
 from core.models.build import build
 from core.pipelines.bundle import Bundle, write_bundle
 from core.pipelines.respond import decode_batch
+from core.pipelines.threads import use_threads
 from core.queue.broker import open_async_redis
 from core.queue.inbox import Inbox
 from core.queue.messages import INBOX, INFERENCE_QUEUE, alive_key
@@ -33,7 +34,7 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def bundle() -> Bundle:
     """A model that was taught nothing, but says something else to everything, at some length."""
     plan = small_plan()
-    runtime.use_threads(1)
+    use_threads(1)
     tokenizer = Tokenizer.train([text for pair in SAID for text in pair], plan.tokenizer)
     torch.manual_seed(1)
     model = build(plan.model, vocabulary_size=tokenizer.size).eval()
