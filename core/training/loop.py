@@ -81,7 +81,7 @@ def fit(
     run.take_up(resume)
     while not run.counters.done:
         yield from run.one_step()
-        if run.counters.step % spec.validate_every == 0:
+        if run.counters.step % (spec.validate_every or len(run.batches)) == 0:
             yield from run.validate()
         run.see_whether_done()
         if run.counters.done and run.counters.validated_at < run.counters.step:

@@ -1,0 +1,22 @@
+"""Frozen, validated descriptions; each is saved with whatever was made from it."""
+
+from core.specs.base import Spec, merge, parse
+from core.specs.decoding import DecodeSpec
+from core.specs.model import ModelSpec
+from core.specs.plan import Name, Plan, Task, TrainJob
+from core.specs.text import TokenizerSpec
+from core.specs.training import TrainSpec
+
+__all__ = [
+    "DecodeSpec",
+    "ModelSpec",
+    "Name",
+    "Plan",
+    "Spec",
+    "Task",
+    "TokenizerSpec",
+    "TrainJob",
+    "TrainSpec",
+    "merge",
+    "parse",
+]

@@ -1,0 +1,21 @@
+"""How text becomes ids."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.specs.base import Spec
+
+
+class TokenizerSpec(Spec):
+    """How text becomes ids; source and target share one vocabulary.
+
+    ``closed`` knows exactly the words of its texts and padding, nothing else: for language
+    models over one text.
+    """
+
+    kind: Literal["char", "word", "unigram", "bpe", "closed"] = "unigram"
+    vocabulary_size: int = Field(default=4000, ge=16, le=64000)
+    lower_case: bool = False
+    byte_fallback: bool = True  # subwords only: what was never seen is spelled in bytes
+    character_coverage: float = Field(default=0.9999, gt=0.9, le=1.0)
