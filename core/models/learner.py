@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
-BatchT = TypeVar("BatchT", contravariant=True)
+BatchT_contra = TypeVar("BatchT_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +30,11 @@ class LossTerms:
     carry: tuple[Tensor, ...] = ()  # what running text takes along to its next stretch, detached
 
 
-class Learner(Protocol[BatchT]):
+class Learner(Protocol[BatchT_contra]):
     """A module that can be trained on batches of one kind."""
 
     def losses(
-        self, batch: BatchT, options: LossOptions, carry: tuple[Tensor, ...] = ()
+        self, batch: BatchT_contra, options: LossOptions, carry: tuple[Tensor, ...] = ()
     ) -> LossTerms:
         """Return how wrong the model is on ``batch``; padding never counts."""
         ...
