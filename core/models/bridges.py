@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from core.models.encoders import Encoded
+
 
 class LinearBridge(nn.Module):
     """A learned projection through tanh for each state the decoder needs.
@@ -15,8 +17,9 @@ class LinearBridge(nn.Module):
         self.shape = (states, layers, hidden_dim)
         self.project = nn.Linear(memory_dim, states * layers * hidden_dim)
 
-    def forward(self, final: Tensor) -> tuple[Tensor, ...]:
-        """Map ``final`` (B, M) to one (B, layers, H) tensor for each state."""
+    def forward(self, encoded: Encoded) -> tuple[Tensor, ...]:
+        """Map the encoder's last state to one (B, layers, H) tensor for each state."""
         states, layers, hidden_dim = self.shape
+        final = encoded.final[0][:, -1]  # (B, M)
         first = torch.tanh(self.project(final)).view(-1, states, layers, hidden_dim)
         return tuple(first.unbind(1))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from core.models.attention import Attention
 from core.models.encoders import CELLS, Encoded
+from core.models.readout import Readout
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +66,17 @@ class AttentionDecoder(nn.Module):
         keys = self.attention.keys(encoded.memory)
         return DecoderState(recurrent, encoded.memory, keys, encoded.mask)
 
-    def forward(self, embedded: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
+    def forward(self, embedded: Tensor, state: DecoderState) -> tuple[Readout, DecoderState]:
         """Run ``embedded`` (B, T, E) from ``state``.
 
-        Returns features (B, T, F), one for each next word, and the state after the last.
+        Returns what the output layer reads, for each next word, and the state after the last.
         """
         first = tuple(part.transpose(0, 1).contiguous() for part in state.recurrent)
         outputs, last = self.rnn(embedded, first if len(first) == 2 else first[0])
         outputs = self.dropout(outputs)  # (B, T, H)
-        contexts, _ = self.attention(outputs, state.keys, state.memory, state.mask)
+        contexts, weights = self.attention(outputs, state.keys, state.memory, state.mask)
         features = torch.tanh(self.combine(torch.cat([outputs, contexts], dim=-1)))
         after = last if isinstance(last, tuple) else (last,)
         recurrent = tuple(part.transpose(0, 1) for part in after)
-        return self.dropout(features), replace(state, recurrent=recurrent)
+        readout = Readout(self.dropout(features), attention=weights)
+        return readout, replace(state, recurrent=recurrent)

@@ -2,7 +2,6 @@
 
 from typing import NamedTuple, Protocol
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
@@ -14,7 +13,7 @@ class Encoded(NamedTuple):
 
     memory: Tensor  # (B, S, M)
     mask: Tensor  # (B, S), True at real tokens
-    final: Tensor  # (B, M): the last state of each direction, side by side
+    final: tuple[Tensor, ...]  # each (B, layers, M), directions side by side: h, an LSTM's c
 
 
 class Encoder(Protocol):
@@ -63,6 +62,10 @@ class RecurrentEncoder(nn.Module):
         packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
         outputs, state = self.rnn(packed)
         memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.size(1))
-        hidden = state[0] if isinstance(state, tuple) else state  # (layers * directions, B, H)
-        final = torch.cat(tuple(hidden[-self.directions :]), dim=-1)  # (B, M)
-        return Encoded(memory, mask, final)
+        states = state if isinstance(state, tuple) else (state,)  # (layers * directions, B, H)
+        return Encoded(memory, mask, tuple(self._side_by_side(one) for one in states))
+
+    def _side_by_side(self, state: Tensor) -> Tensor:
+        """Turn ``state`` (layers * directions, B, H) into (B, layers, M)."""
+        layers = state.size(0) // self.directions
+        return state.permute(1, 0, 2).reshape(state.size(1), layers, self.memory_dim)
