@@ -2,31 +2,15 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from core.data.arrays import Lengths, Ragged, RaggedWriter, Tokens
 from core.data.examples import Exchange
 from core.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
-
-Tokens = NDArray[np.int32]
-Offsets = NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ragged:
-    """N token sequences end to end: sequence i is ``tokens[offsets[i] : offsets[i + 1]]``."""
-
-    tokens: Tokens
-    offsets: Offsets  # (N + 1,)
-
-    def __getitem__(self, row: int) -> Tokens:
-        return self.tokens[self.offsets[row] : self.offsets[row + 1]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +39,8 @@ class EncodedPairs:
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
         with (
-            _RaggedWriter(directory, "source") as sources,
-            _RaggedWriter(directory, "target") as targets,
+            RaggedWriter(directory, "source") as sources,
+            RaggedWriter(directory, "target") as targets,
         ):
             for exchange in exchanges:
                 sources.add(encode_source(exchange.context, tokenizer, max_source_tokens))
@@ -67,14 +51,14 @@ class EncodedPairs:
         return len(self.source.offsets) - 1
 
     @property
-    def source_lengths(self) -> Offsets:
+    def source_lengths(self) -> Lengths:
         """How many tokens each source has, (N,)."""
-        return np.diff(self.source.offsets)
+        return self.source.lengths
 
     @property
-    def target_lengths(self) -> Offsets:
+    def target_lengths(self) -> Lengths:
         """How many tokens each target has, (N,), BOS and EOS not counted."""
-        return np.diff(self.target.offsets)
+        return self.target.lengths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,66 +102,3 @@ def _pad(sequences: Sequence[Sequence[int] | Tokens]) -> tuple[Tensor, Tensor]:
     for row, sequence in enumerate(sequences):
         padded[row, : len(sequence)] = sequence
     return torch.from_numpy(padded), torch.from_numpy(mask)
-
-
-class _RaggedWriter:
-    """Writes sequences one at a time; closes its files on the way out."""
-
-    def __init__(self, directory: Path | None, name: str) -> None:
-        self._tokens = _ArrayWriter(directory and directory / f"{name}_tokens.npy", np.int32)
-        self._offsets = _ArrayWriter(directory and directory / f"{name}_offsets.npy", np.int64)
-        self._end = 0
-        self._offsets.extend([0])
-
-    def __enter__(self) -> "_RaggedWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._tokens.close()
-        self._offsets.close()
-
-    def add(self, ids: Sequence[int]) -> None:
-        self._tokens.extend(ids)
-        self._end += len(ids)
-        self._offsets.extend([self._end])
-
-    def finish(self) -> Ragged:
-        return Ragged(tokens=self._tokens.finish(), offsets=self._offsets.finish())
-
-
-class _ArrayWriter:
-    """Writes one .npy array of unknown length, to a file or to memory."""
-
-    def __init__(self, path: Path | None, kind: type[np.int32 | np.int64]) -> None:
-        self._path = path
-        self._kind = np.dtype(kind)
-        self._length = 0
-        if path is not None:
-            path.unlink(missing_ok=True)  # whoever still maps the old file keeps it
-        self._file: BinaryIO = BytesIO() if path is None else path.open("wb")
-        self._write_header()
-
-    def extend(self, numbers: Sequence[int]) -> None:
-        self._file.write(np.array(numbers, dtype=self._kind).tobytes())
-        self._length += len(numbers)
-
-    def finish(self) -> NDArray[Any]:
-        """Return the array; mapped if it has a file."""
-        self._file.seek(0)
-        self._write_header()  # numpy leaves room in the header for the length to grow
-        array: NDArray[Any]
-        if self._path is None:
-            self._file.seek(0)
-            array = np.load(self._file, allow_pickle=False)
-        else:
-            self._file.close()
-            empty = self._length == 0  # and then there is nothing to map
-            array = np.load(self._path, mmap_mode=None if empty else "r", allow_pickle=False)
-        return np.asarray(array)  # still mapped, but cut ten times faster than a np.memmap
-
-    def close(self) -> None:
-        self._file.close()
-
-    def _write_header(self) -> None:
-        header = {"descr": self._kind.str, "fortran_order": False, "shape": (self._length,)}
-        np.lib.format.write_array_header_1_0(self._file, header)
