@@ -1,19 +1,25 @@
-"""Encoders: token embeddings in, one memory vector for each source position out."""
+"""Encoders: token embeddings in, one memory vector for each source position out.
+
+Sizes: B rows, S source steps, E embedding, M memory, L layers.
+"""
 
 from typing import NamedTuple, Protocol
 
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-CELLS: dict[str, type[nn.GRU | nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}
+from core.models.stack import RecurrentStack
+
+CELLS: dict[str, type[nn.GRU | nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}  # goes with decoders
 
 
 class Encoded(NamedTuple):
-    """What an encoder leaves. Sizes: B batch, S source steps, M memory."""
+    """What an encoder leaves."""
 
-    memory: Tensor  # (B, S, M)
+    memory: Tensor  # (B, S, M), zeros at padding
     mask: Tensor  # (B, S), True at real tokens
-    final: tuple[Tensor, ...]  # each (B, layers, M), directions side by side: h, an LSTM's c
+    final: tuple[
+        Tensor, ...
+    ]  # (B, L, M) each: the last h, and c of an LSTM; directions side by side
 
 
 class Encoder(Protocol):
@@ -27,45 +33,45 @@ class Encoder(Protocol):
 
 
 class RecurrentEncoder(nn.Module):
-    """Stacked GRU or LSTM, read in one or both directions.
+    """A stack of recurrent layers, read in one or both directions.
 
-    Sequences are packed, so padding is never read: neither the states nor the memory of a
-    row depend on what else is in its batch.
+    Padding is never read: neither the states nor the memory of a row depend on what else is in
+    its batch. ``reversed_source`` reads each source from its last token to its first (Sutskever
+    et al. 2014, 3.3); the memory stays at its tokens.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - these are the fields of a spec
         self,
         *,
         cell: str,
         embedding_dim: int,
         hidden_dim: int,
-        layers: int,
-        bidirectional: bool,
-        dropout: float,
+        layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        locked_dropout: bool = False,
+        residual: bool = False,
+        layer_norm: bool = False,
+        weight_drop: float = 0.0,
+        reversed_source: bool = False,
     ) -> None:
         super().__init__()
-        directions = 2 if bidirectional else 1
-        self.memory_dim = hidden_dim * directions
-        self.directions = directions
-        self.rnn = CELLS[cell](
-            embedding_dim,
-            hidden_dim,
-            num_layers=layers,
-            batch_first=True,
+        self.stack = RecurrentStack(
+            cell=cell,
+            input_dim=embedding_dim,
+            hidden_dim=hidden_dim,
+            layers=layers,
             bidirectional=bidirectional,
-            dropout=dropout if layers > 1 else 0.0,
+            dropout=dropout,
+            locked_dropout=locked_dropout,
+            residual=residual,
+            layer_norm=layer_norm,
+            weight_drop=weight_drop,
+            reverse=reversed_source,
         )
+        self.memory_dim = self.stack.output_dim
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode ``embedded`` (B, S, E); each row of ``mask`` (B, S) starts with its True part."""
-        lengths = mask.sum(1).cpu()
-        packed = pack_padded_sequence(embedded, lengths, batch_first=True, enforce_sorted=False)
-        outputs, state = self.rnn(packed)
-        memory, _ = pad_packed_sequence(outputs, batch_first=True, total_length=mask.size(1))
-        states = state if isinstance(state, tuple) else (state,)  # (layers * directions, B, H)
-        return Encoded(memory, mask, tuple(self._side_by_side(one) for one in states))
-
-    def _side_by_side(self, state: Tensor) -> Tensor:
-        """Turn ``state`` (layers * directions, B, H) into (B, layers, M)."""
-        layers = state.size(0) // self.directions
-        return state.permute(1, 0, 2).reshape(state.size(1), layers, self.memory_dim)
+        memory, final = self.stack(embedded, lengths=mask.sum(1))
+        return Encoded(memory, mask, final)
