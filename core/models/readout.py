@@ -13,13 +13,9 @@ class Readout:
     """
 
     features: Tensor  # (B, T, F)
-    attention: Tensor | None = None  # (B, T, S), rows sum to 1; none: nothing was attended to
-    coverage_loss: Tensor | None = None  # (B, T), what attending twice costs: See et al. 2017
+    attention: Tensor | None = None  # (B, T, S), sums to 1; none: nothing was attended to
 
     def at(self, where: Tensor) -> "Readout":
-        """Keep only the positions where ``where`` (B, T) is True, as (N, F), (N, S) and (N,)."""
-        return Readout(
-            features=self.features[where],
-            attention=None if self.attention is None else self.attention[where],
-            coverage_loss=None if self.coverage_loss is None else self.coverage_loss[where],
-        )
+        """Keep only the positions where ``where`` (B, T) is True, as (N, F) and (N, S)."""
+        attention = None if self.attention is None else self.attention[where]
+        return Readout(self.features[where], attention)
