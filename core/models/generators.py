@@ -36,7 +36,7 @@ class Generator(nn.Module):
 
         The second has no gradient. Label smoothing: Szegedy et al. 2016, 7.
         """
-        logits: Tensor = self(features).float()  # (N, V)
+        logits = widened(self(features))  # (N, V)
         total = functional.cross_entropy(
             logits, gold, reduction="sum", label_smoothing=label_smoothing
         )
@@ -47,6 +47,10 @@ class Generator(nn.Module):
         return total, nll
 
     def log_probs(self, features: Tensor) -> Tensor:
-        """Return float32 log probabilities (B, V) of the word after ``features`` (B, F)."""
-        logits: Tensor = self(features)
-        return logits.float().log_softmax(-1)
+        """Return log probabilities (B, V) of the word after ``features`` (B, F), never halves."""
+        return widened(self(features)).log_softmax(-1)
+
+
+def widened(numbers: Tensor) -> Tensor:
+    """Return ``numbers`` in 32 bits at least: sums over a vocabulary need them."""
+    return numbers if numbers.dtype == torch.float64 else numbers.float()
