@@ -19,8 +19,10 @@ from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bund
 from core.pipelines.respond import decode_batch
 from core.specs import Plan
 from core.text.tokenizer import Tokenizer
-from core.training.loop import Event as LoopEvent
-from core.training.loop import Snapshot, fit, validation_losses
+from core.training.events import Event as LoopEvent
+from core.training.events import Snapshot
+from core.training.lessons import PairLessons
+from core.training.loop import fit, validation_losses
 from core.training.state import TrainingState, load_state
 
 REPORTED = 200  # held-out examples that the report decodes
@@ -87,7 +89,8 @@ def learn(
     valid = _encoded(examples, "valid", plan, tokenizer, scratch)
     model = _fresh(plan, tokenizer)
     yield Stage("train", f"{len(train)} exchanges, {len(valid)} held out")
-    for event in fit(model, train=train, valid=valid, spec=plan.train, resume=state, due=due):
+    lessons, exam = PairLessons(train, plan.train), PairLessons(valid, plan.train)
+    for event in fit(model, train=lessons, valid=exam, spec=plan.train, resume=state, due=due):
         if isinstance(event, Snapshot):
             state = event.state
             extra = {"tokenizer": bytes_tensor(tokenizer.model)}
@@ -129,7 +132,7 @@ def _metrics(
     bundle: Bundle, held_out: Sequence[Exchange], outputs: Sequence[str], valid: EncodedPairs
 ) -> dict[str, Any]:
     total, tokens = 0.0, 0
-    for loss, count in validation_losses(bundle.model, valid, bundle.plan.train.batch_size):
+    for loss, count in validation_losses(bundle.model, PairLessons(valid, bundle.plan.train)):
         total, tokens = total + loss, tokens + count
     return {
         "valid_loss": total / tokens,

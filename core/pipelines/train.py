@@ -26,7 +26,7 @@ from core.specs import TrainJob, parse
 from core.storage import aliases, checkpoints, corpora, jobs, snapshots
 from core.storage.blobs import Blobs
 from core.storage.tables import EventKind, Split
-from core.training.loop import Measured, Progress, Validated
+from core.training.events import Measured, Progress, Validated
 
 log = structlog.get_logger()
 

@@ -2,74 +2,34 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
-from core.data.batches import EncodedPairs, collate
-from core.data.sampling import BucketSampler
 from core.errors import SpecError
+from core.models.learner import Learner, LossOptions
 from core.specs import TrainSpec
-from core.training.objective import Learner, token_loss
+from core.training.events import Event, Measured, Progress, Snapshot, Validated
+from core.training.lessons import Lessons
 from core.training.schedule import learning_rate
 from core.training.state import Counters, TrainingState, copy_weights, put_weights
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """How far it is; after every step and every validation batch."""
-
-    step: int
-    total_steps: int  # if nothing stops it early
-    epoch: int
-    loss: float | None  # of the last batch, per token
-    learning_rate: float
-    tokens_per_s: float
-    elapsed_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """Mean training loss per token over the last ``report_every`` steps: a point of the curve."""
-
-    step: int
-    epoch: int
-    loss: float
-    learning_rate: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Validated:
-    """Loss per token on held-out examples, without smoothing: a point of the curve."""
-
-    step: int
-    epoch: int
-    valid_loss: float
-    valid_perplexity: float
-    best: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The listener asked for one through ``due``; training can go on from it exactly."""
-
-    state: TrainingState
-
-
-Event = Progress | Measured | Validated | Snapshot
+BatchT = TypeVar("BatchT")
 
 
 def fit(
-    model: Learner,
+    model: Learner[BatchT],
     *,
-    train: EncodedPairs,
-    valid: EncodedPairs,
+    train: Lessons[BatchT],
+    valid: Lessons[BatchT],
     spec: TrainSpec,
     resume: TrainingState | None = None,
     due: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
+    score: Callable[[], Mapping[str, float]] | None = None,
 ) -> Iterator[Event]:
     """Train ``model`` in place and leave in it the weights that ``spec.keep`` names.
 
@@ -77,7 +37,7 @@ def fit(
     was resumed from a Snapshot or never stopped. ``due`` is asked between steps. ``clock``
     counts seconds. Raises SpecError when the loss stops being a number.
     """
-    run = _Run(model, train=train, valid=valid, spec=spec, clock=clock)
+    run = _Run(model, train=train, valid=valid, spec=spec, clock=clock, score=score)
     run.take_up(resume)
     while not run.counters.done:
         yield from run.one_step()
@@ -96,24 +56,23 @@ class _Run:
 
     def __init__(
         self,
-        model: Learner,
+        model: Learner[Any],
         *,
-        train: EncodedPairs,
-        valid: EncodedPairs,
+        train: Lessons[Any],
+        valid: Lessons[Any],
         spec: TrainSpec,
         clock: Callable[[], float],
+        score: Callable[[], Mapping[str, float]] | None,
     ) -> None:
         self.model = model
         self.train = train
         self.valid = valid
         self.spec = spec
         self.clock = clock
+        self.score = score
         self.counters = Counters()
         self.best: dict[str, torch.Tensor] = {}
-        self.sampler = BucketSampler(
-            train.source_lengths, train.target_lengths, batch_size=spec.batch_size, seed=spec.seed
-        )
-        self.batches = self.sampler.batches(0)
+        self.batches = train.batches(0)
         self.total_steps = spec.max_epochs * len(self.batches)
         self.optimiser = torch.optim.AdamW(
             model.parameters(),
@@ -141,7 +100,7 @@ class _Run:
                 "exp_avg_sq": state.second_moments[name].clone(),
             }
         torch.set_rng_state(state.generator)
-        self.batches = self.sampler.batches(self.counters.epoch)
+        self.batches = self.train.batches(self.counters.epoch)
         self.elapsed_before = self.counters.elapsed_s
 
     def state(self) -> TrainingState:
@@ -166,14 +125,14 @@ class _Run:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.model.train()
-        batch = collate(self.train, self.batches[counters.batch])
-        loss, tokens = token_loss(self.model, batch, label_smoothing=spec.label_smoothing)
-        torch.autograd.backward(loss / tokens)
+        batch = self.train.take(self.batches[counters.batch])
+        terms = self.model.losses(batch, LossOptions(label_smoothing=spec.label_smoothing))
+        torch.autograd.backward(terms.total / terms.tokens)
         nn.utils.clip_grad_norm_(self.model.parameters(), spec.clip_norm)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)
-        self._count(loss.item(), tokens)
-        yield self._progress(loss.item() / tokens, rate)
+        self._count(terms.nll.item(), terms.tokens)
+        yield self._progress(terms.nll.item() / terms.tokens, rate)
         if counters.step % spec.report_every == 0:
             mean = counters.window_loss / counters.window_tokens
             counters.window_loss, counters.window_tokens = 0.0, 0
@@ -190,7 +149,7 @@ class _Run:
         counters.elapsed_s = self.elapsed_before + self.clock() - self.began
         if counters.batch == len(self.batches):
             counters.epoch, counters.batch = counters.epoch + 1, 0
-            self.batches = self.sampler.batches(counters.epoch)
+            self.batches = self.train.batches(counters.epoch)
 
     def _progress(self, loss: float | None, rate: float) -> Progress:
         spent = max(self.clock() - self.began, 1e-9)
@@ -209,7 +168,7 @@ class _Run:
         counters = self.counters
         rate = self.optimiser.param_groups[0]["lr"]
         total, tokens = 0.0, 0
-        for loss, count in validation_losses(self.model, self.valid, self.spec.batch_size):
+        for loss, count in validation_losses(self.model, self.valid):
             total, tokens = total + loss, tokens + count
             yield self._progress(None, rate)
         mean = total / tokens
@@ -227,6 +186,7 @@ class _Run:
             valid_loss=mean,
             valid_perplexity=math.exp(min(mean, 700.0)),
             best=best,
+            scores=self.score() if self.score else {},
         )
 
     def see_whether_done(self) -> None:
@@ -252,12 +212,11 @@ def _refuse_nonsense(loss: float, step: int) -> None:
 
 
 def validation_losses(
-    model: Learner, pairs: EncodedPairs, batch_size: int
+    model: Learner[BatchT], lessons: Lessons[BatchT]
 ) -> Iterator[tuple[float, int]]:
-    """Yield (summed loss, tokens) for each batch of ``pairs``, in order, without smoothing."""
+    """Yield (summed loss, tokens) for each batch of ``lessons``, without smoothing."""
     model.eval()
-    for start in range(0, len(pairs), batch_size):
-        rows = range(start, min(start + batch_size, len(pairs)))
+    for rows in lessons.ordered():
         with torch.inference_mode():
-            loss, tokens = token_loss(model, collate(pairs, list(rows)), label_smoothing=0.0)
-        yield loss.item(), tokens
+            terms = model.losses(lessons.take(rows), LossOptions())
+        yield terms.nll.item(), terms.tokens

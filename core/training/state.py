@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from json import dumps, loads
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from core.data.tensorfile import pack, unpack
 from core.errors import BundleError
-from core.training.objective import Learner
+from core.models.learner import Learner
 
 FORMAT = "malgil-state-1"
 
@@ -80,12 +81,12 @@ def load_state(data: bytes) -> tuple[TrainingState, dict[str, Tensor]]:
     return state, group("extra")
 
 
-def copy_weights(model: Learner) -> dict[str, Tensor]:
+def copy_weights(model: Learner[Any]) -> dict[str, Tensor]:
     """Return a copy of the parameters by name; a tied one appears once."""
     return {name: value.detach().clone() for name, value in model.named_parameters()}
 
 
-def put_weights(model: Learner, weights: Mapping[str, Tensor]) -> None:
+def put_weights(model: Learner[Any], weights: Mapping[str, Tensor]) -> None:
     """Write ``weights`` into ``model``; raises BundleError where names or shapes differ."""
     own = dict(model.named_parameters())
     if own.keys() != weights.keys():

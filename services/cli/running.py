@@ -115,7 +115,7 @@ def _learn(corpus: Corpus, plan: Plan, picture: Picture, screen: Screen) -> "Fin
 def _told(learned: "Learned") -> Iterator[Event]:
     """Say an event of learning as a job would have said it."""
     from core.pipelines.learn import Stage
-    from core.training.loop import Measured, Progress, Validated
+    from core.training.events import Measured, Progress, Validated
 
     match learned:
         case Stage():

@@ -125,6 +125,7 @@ _VALIDATED: dict[str, Any] = {
     "epoch": 4,
     "valid_loss": 2.5,
     "valid_perplexity": 12.18,
+    "scores": {},
     "best": True,
 }
 

@@ -12,7 +12,9 @@ from core.models.build import build
 from core.models.seq2seq import Seq2Seq
 from core.specs import ModelSpec, TokenizerSpec, TrainSpec
 from core.text.tokenizer import Tokenizer
-from core.training.loop import Event, Measured, Progress, Snapshot, Validated, fit
+from core.training.events import Event, Measured, Progress, Snapshot, Validated
+from core.training.lessons import PairLessons
+from core.training.loop import fit
 from core.training.state import copy_weights, load_state
 
 MODEL = ModelSpec(embedding_dim=12, hidden_dim=16, dropout=0.3)
@@ -50,7 +52,8 @@ def fresh(tokenizer: Tokenizer, spec: ModelSpec = MODEL) -> Seq2Seq:
 
 
 def run(tokenizer: Tokenizer, model: Seq2Seq, spec: TrainSpec = TRAIN, **more) -> Iterator[Event]:
-    return fit(model, train=pairs(tokenizer, 60), valid=pairs(tokenizer, 10), spec=spec, **more)
+    train, valid = (PairLessons(pairs(tokenizer, count), spec) for count in (60, 10))
+    return fit(model, train=train, valid=valid, spec=spec, **more)
 
 
 def curve(events: list[Event]) -> list[Event]:

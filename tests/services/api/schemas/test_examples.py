@@ -56,7 +56,7 @@ def test_every_route_is_described_with_all_ways_to_fail(operation: dict) -> None
 
 
 def test_examples_of_jobs_tell_what_a_training_tells() -> None:
-    from core.training.loop import Measured, Progress, Validated
+    from core.training.events import Measured, Progress, Validated
 
     def names(kind: type) -> set[str]:
         return {field.name for field in fields(kind)}
