@@ -3,7 +3,7 @@
 import codecs
 import unicodedata
 
-from core.text.tokenizer import Tokenizer
+from core.text.vocabulary import Vocabulary
 
 _ZERO_WIDTH_JOINER = "\u200d"
 
@@ -17,15 +17,15 @@ class TextStream:
     the text shown is one character behind, and ``flush`` gives it at the end.
     """
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        self._lead = tokenizer.lead
+        self._lead = vocabulary.lead
         self._held = ""
 
     def push(self, id_: int) -> str:
         """Take the next id; return the text that is now certain, often none."""
-        self._take(self._decoder.decode(self._tokenizer.spelling(id_)))
+        self._take(self._decoder.decode(self._vocabulary.spelling(id_)))
         cut = _last_cluster(self._held)
         certain, self._held = self._held[:cut], self._held[cut:]
         return certain

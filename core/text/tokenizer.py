@@ -82,6 +82,18 @@ class Tokenizer:
             ids += self._processor.encode(part)
         return ids
 
+    def spell(self, text: str) -> list[tuple[int, str]]:
+        """Return each id of ``text``, and beside an UNK what it stands for.
+
+        One UNK is one word, or one character; ``encode`` takes a run of them for one.
+        """
+        text = self.lead + _prepare(text, self.spec)
+        if self.spec.kind == "word":
+            return [self._spelled(" " + word) for word in text.split()]
+        if self.spec.kind == "char":
+            return [self._spelled(char) for char in text]
+        return list(self._spelled_subwords(text)) if text != self.lead else []
+
     def encode_turns(self, turns: Iterable[str]) -> list[int]:
         """Return the ids of several turns, oldest first, with SEP between them."""
         ids: list[int] = []
@@ -110,6 +122,19 @@ class Tokenizer:
         if self._processor.is_byte(id_):
             return bytes.fromhex(self._pieces[id_][3:5])
         return self._pieces[id_].replace(_SPACE_MARK, " ").encode()
+
+    def _spelled(self, part: str) -> tuple[int, str]:
+        piece = part.replace(" ", _SPACE_MARK)
+        id_: int = UNK if _SPACE_MARK in part else self._processor.piece_to_id(piece)
+        return (UNK, part) if id_ in SPECIALS else (id_, "")
+
+    def _spelled_subwords(self, text: str) -> Iterator[tuple[int, str]]:
+        for position, part in enumerate(text.split(_SPACE_MARK)):
+            if position:
+                yield from ((id_, _SPACE_MARK) for id_ in self._space_mark_ids)
+            ids, pieces = (self._processor.encode(part, out_type=kind) for kind in (int, str))
+            for id_, piece in zip(ids, pieces, strict=True):
+                yield from ((UNK, char) for char in piece) if id_ == UNK else [(id_, "")]
 
     def _encode_space_mark(self) -> list[int]:
         """Say in bytes what the model itself would take for a space."""

@@ -1,0 +1,66 @@
+"""The vocabulary of one source: the tokenizer's, and the words that this source adds to it."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from core.text.tokenizer import SEP, UNK, Tokenizer
+
+
+class Vocabulary(Protocol):
+    """Whatever turns the text of an answer into ids and back."""
+
+    lead: str  # what ``decode`` takes away from the start
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of ``text``, without specials."""
+        ...
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text that ``ids`` spell; specials are skipped."""
+        ...
+
+    def spelling(self, id_: int) -> bytes:
+        """Return the UTF-8 bytes that one id adds to a text; none for specials."""
+        ...
+
+
+class SourceVocabulary:
+    """A tokenizer, and beyond it the words of one source that it lacks, in their order there.
+
+    With V ids in the tokenizer, the first such word is V, the next one V + 1: what a pointer
+    copies is spelled as the source has it. A word is a character where the tokenizer knows no
+    longer ones. Source: See et al. 2017, 2.2.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, turns: Sequence[str], *, max_tokens: int) -> None:
+        """Read the last ``max_tokens`` tokens of ``turns``, oldest first, SEP between them."""
+        self.lead = tokenizer.lead
+        self._tokenizer = tokenizer
+        self._beyond: dict[str, int] = {}
+        spelled: list[tuple[int, str]] = []
+        for position, turn in enumerate(turns):
+            spelled += [(SEP, "")] if position else []
+            spelled += tokenizer.spell(turn)
+        kept = spelled[-max_tokens:]
+        for id_, word in kept:
+            if id_ == UNK:
+                self._beyond.setdefault(word, tokenizer.size + len(self._beyond))
+        self._words = [word.encode() for word in self._beyond]
+        self.source = self._ids(kept)
+
+    def encode(self, text: str) -> list[int]:
+        """Return the ids of ``text``; UNK for what neither tokenizer nor source knows."""
+        return self._ids(self._tokenizer.spell(text))
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text that ``ids`` spell; specials are skipped, broken bytes are U+FFFD."""
+        spelled = b"".join(map(self.spelling, ids))
+        return spelled.decode("utf-8", errors="replace").removeprefix(self.lead)
+
+    def spelling(self, id_: int) -> bytes:
+        """Return the UTF-8 bytes that one id adds to a text; none for specials."""
+        beyond = id_ - self._tokenizer.size
+        return self._words[beyond] if beyond >= 0 else self._tokenizer.spelling(id_)
+
+    def _ids(self, spelled: Iterable[tuple[int, str]]) -> list[int]:
+        return [self._beyond.get(word, UNK) if id_ == UNK else id_ for id_, word in spelled]
