@@ -1,20 +1,50 @@
 """Which examples make a batch, in which order: repeatable from a seed, and from the middle."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-_POOL_BATCHES = 50  # enough that few tokens are padding, few enough that batches stay mixed
+_POOL_BATCHES = 400  # enough that few tokens are padding; a huge corpus is still mixed well
 
 Rows = NDArray[np.int64]
+Places = NDArray[np.int64]
+
+
+class Batches(Sequence[Rows]):
+    """Row numbers cut into batches, each made when it is asked for."""
+
+    def __init__(self, rows: NDArray[Any], cuts: Places, order: Places | None = None) -> None:
+        """Batch i is ``rows[cuts[j] : cuts[j + 1]]``, where j is ``order[i]``, or i."""
+        self._rows = rows
+        self._cuts = cuts
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._cuts) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> Rows: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Rows]: ...
+    def __getitem__(self, index: int | slice) -> Rows | list[Rows]:
+        if isinstance(index, slice):
+            return [self[one] for one in range(*index.indices(len(self)))]
+        place = range(len(self))[index]  # raises IndexError, and counts from the end
+        if self._order is not None:
+            place = int(self._order[place])
+        return self._rows[self._cuts[place] : self._cuts[place + 1]].astype(np.int64)
 
 
 class BucketSampler:
     """Puts examples of similar length into one batch, differently in each epoch.
 
-    It keeps no place of its own: (epoch, index) says where a training is, and
-    ``batches(epoch)[index:]`` is what remains of that epoch, in this process or in the next.
+    A batch has ``batch_size`` examples; or, where ``batch_tokens`` is given, as many as fit into
+    so many tokens with their padding, and one example that is longer still is a batch of its own.
+
+    It keeps no place: (epoch, index) says where a training is, and ``batches(epoch)[index:]`` is
+    what remains of that epoch, in this process or in the next.
     """
 
     def __init__(
@@ -24,29 +54,67 @@ class BucketSampler:
         *,
         batch_size: int,
         seed: int,
+        batch_tokens: int | None = None,
     ) -> None:
         """Take the lengths (N,) in tokens of N examples."""
         self._source_lengths = source_lengths
         self._target_lengths = target_lengths
         self._batch_size = batch_size
+        self._batch_tokens = batch_tokens
         self._seed = seed
 
-    def batches(self, epoch: int) -> list[Rows]:
+    def batches(self, epoch: int) -> Batches:
         """Return the batches of ``epoch``, each of row numbers; every row occurs once.
 
         Shuffled, then sorted by length within pools of many batches, cut, and shuffled again.
         """
         choose = np.random.default_rng([self._seed, epoch])
-        rows = choose.permutation(len(self._source_lengths))
-        pool_size = self._batch_size * _POOL_BATCHES
-        batches: list[Rows] = []
+        rows = choose.permutation(np.arange(len(self._source_lengths), dtype=np.int32))
+        cuts = [np.zeros(1, dtype=np.int64)]
+        pool_size = self._pool_size()
         for start in range(0, len(rows), pool_size):
-            pool = self._sorted(rows[start : start + pool_size])
-            batches += [
-                pool[cut : cut + self._batch_size] for cut in range(0, len(pool), self._batch_size)
-            ]
-        return [batches[index] for index in choose.permutation(len(batches))]
+            pool = rows[start : start + pool_size]
+            pool[:] = self._sorted(pool)
+            cuts.append(start + self._ends(pool, self._batch_size, self._batch_tokens))
+        whole = np.concatenate(cuts)
+        return Batches(rows, whole, choose.permutation(len(whole) - 1))
 
-    def _sorted(self, rows: Rows) -> Rows:
-        order = np.lexsort((self._source_lengths[rows], self._target_lengths[rows]))
-        return rows[order]
+    def ordered(self, *, wider: int = 1) -> Batches:
+        """Return every row once, the longest first, in batches ``wider`` times the usual size."""
+        rows = self._sorted(np.arange(len(self._source_lengths), dtype=np.int32))[::-1]
+        tokens = self._batch_tokens and self._batch_tokens * wider
+        ends = self._ends(rows, self._batch_size * wider, tokens)
+        return Batches(rows, np.concatenate([np.zeros(1, dtype=np.int64), ends]))
+
+    def _pool_size(self) -> int:
+        size = self._batch_size
+        if self._batch_tokens is not None and len(self._source_lengths):
+            mean = self._source_lengths.mean() + self._target_lengths.mean() + 1
+            size = max(1, int(self._batch_tokens / mean))
+        return size * _POOL_BATCHES
+
+    def _sorted(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Sort by target; by source up and down in turns, so that neighbours are alike in both."""
+        source = self._source_lengths[rows].astype(np.int64)
+        target = self._target_lengths[rows].astype(np.int64)
+        return rows[np.lexsort((np.where(target % 2, -source, source), target))]
+
+    def _ends(self, rows: NDArray[np.int32], size: int, tokens: int | None) -> Places:
+        """Return where batches of sorted ``rows`` end, the last one with them."""
+        if tokens is None:
+            return np.minimum(np.arange(size, len(rows) + size, size), len(rows))
+        source = np.maximum(self._source_lengths[rows].astype(np.int64), 1)
+        target = self._target_lengths[rows].astype(np.int64) + 1  # and EOS
+        ends, start = [0], 0
+        while start < len(rows):
+            start += _fitting(source[start:], target[start:], tokens)
+            ends.append(start)
+        return np.array(ends[1:], dtype=np.int64)
+
+
+def _fitting(source: Places, target: Places, tokens: int) -> int:
+    """Return how many examples from the first on fit into ``tokens``, padded; at least one."""
+    most = max(1, tokens // int(source[0] + target[0]))
+    wide = np.maximum.accumulate(source[:most]) + np.maximum.accumulate(target[:most])
+    padded = wide * np.arange(1, len(wide) + 1)  # never falls
+    return max(1, int(np.searchsorted(padded, tokens, side="right")))
