@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="MALGIL_", frozen=True)
 
     home: Path = Field(default_factory=lambda: Path(platformdirs.user_data_dir("malgil")))
+    data: Path = Path(__file__).parents[2] / "shared" / "data"  # what the recipes learn from
     database_url: str = ""
     redis_url: str = ""
     blobs_url: str = ""

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.errors import InputError
 from core.text.clean import normalise
 
 Split = Literal["train", "valid", "test"]
@@ -35,7 +36,19 @@ class Dialogue:
         return self.turns
 
 
-Example = Pair | Dialogue
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A piece of running text, one paragraph or sentence; the piece before it comes before it."""
+
+    text: str
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is said in it."""
+        return (self.text,)
+
+
+Example = Pair | Dialogue | Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +63,24 @@ def exchanges(example: Example, *, context_turns: int) -> Iterator[Exchange]:
     """Yield what can be learned from ``example``: of a dialogue, every turn but the first.
 
     The context holds the last ``context_turns`` turns before the reply, or fewer at the start.
+    Raises InputError for running text: nobody replies to it.
     """
     if isinstance(example, Pair):
         yield Exchange((example.source,), example.target)
         return
+    if isinstance(example, Text):
+        raise InputError("Running text has no replies; it is for language models.", field="corpus")
     for position in range(1, len(example.turns)):
         context = example.turns[max(0, position - context_turns) : position]
         yield Exchange(context, example.turns[position])
 
 
 def content_of(example: Example) -> dict[str, Any]:
-    """Return ``example`` as it is kept in the database: ``{source, target}`` or ``{turns}``."""
+    """Return ``example`` as it is kept: ``{source, target}``, ``{turns}`` or ``{text}``."""
     if isinstance(example, Pair):
         return {"source": example.source, "target": example.target}
+    if isinstance(example, Text):
+        return {"text": example.text}
     return {"turns": list(example.turns)}
 
 
@@ -70,6 +88,8 @@ def example_of(content: Mapping[str, Any]) -> Example:
     """Return the example that ``content_of`` made ``content`` of."""
     if "turns" in content:
         return Dialogue(tuple(content["turns"]))
+    if "text" in content:
+        return Text(content["text"])
     return Pair(content["source"], content["target"])
 
 
@@ -78,8 +98,15 @@ def place(example: Example) -> float:
 
     It depends on the source (the first turn of a dialogue) alone, and neither on its case nor
     its spacing: examples with one source share one place, in every corpus and on every machine.
+    Running text is divided by ``split_at`` instead.
     """
-    source = example.source if isinstance(example, Pair) else example.turns[0]
+    if isinstance(example, Text):
+        return place_of(example.text)
+    return place_of(example.source if isinstance(example, Pair) else example.turns[0])
+
+
+def place_of(source: str) -> float:
+    """Return the place of whatever has ``source``."""
     key = " ".join(normalise(source).casefold().split())
     return int.from_bytes(hashlib.sha256(key.encode()).digest()[:6]) / 2**48
 
@@ -90,3 +117,14 @@ def split_of(example: Example, *, valid_share: float, test_share: float) -> Spli
     if where < valid_share:
         return "valid"
     return "test" if where < valid_share + test_share else "train"
+
+
+def split_at(where: float, *, valid_share: float, test_share: float) -> Split:
+    """Return the split of a piece of running text that begins at ``where`` in [0, 1) of it.
+
+    Running text is cut, not dealt out: first what is learned, then validation, then test. A
+    held-out piece between two that were learned would be half known, and the order must stay.
+    """
+    if where < 1 - valid_share - test_share:
+        return "train"
+    return "valid" if where < 1 - test_share else "test"

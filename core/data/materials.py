@@ -1,0 +1,71 @@
+"""What recipes learn from, by the reader that their material names."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from types import MappingProxyType
+
+from core.data import made_names, made_up, paired, running
+from core.data.examples import Example, Split
+from core.data.holdout import hold_out
+from core.errors import InputError
+from core.recipes.materials import Material, Reader
+
+Maker = Callable[[Material], Mapping[Split, Sequence[Example]]]
+
+
+def read(material: Material, root: Path) -> dict[Split, list[Example]]:
+    """Return the examples of ``material`` by split: train, valid and test; some may be empty.
+
+    ``root`` is the folder that the paths of ``material`` start from. The same files give the
+    same splits on every machine. Raises DataError naming file and line where one cannot be
+    read, and InputError saying what to set where one is missing.
+    """
+    if make := _MAKERS.get(material.reader):
+        return {split: list(examples) for split, examples in make(material).items()}
+    for name in material.files + material.valid_files + material.test_files:
+        if not (root / name).is_file():
+            raise _missing(name, root)
+    found = islice(_examples(material, material.files, root), material.limit)
+    splits = hold_out(list(found), material)
+    splits["valid"] += _examples(material, material.valid_files, root)
+    splits["test"] += _examples(material, material.test_files, root)
+    return splits
+
+
+def _examples(material: Material, files: Sequence[str], root: Path) -> Iterable[Example]:
+    reader, at_once = _READERS[material.reader]
+    return chain.from_iterable(
+        reader(files[start : start + at_once], root, material)
+        for start in range(0, len(files), at_once)
+    )
+
+
+def _missing(name: str, root: Path) -> InputError:
+    found = f"{root} has no {name}" if root.is_dir() else f"There is no folder {root}"
+    return InputError(
+        f"{found}. Set MALGIL_DATA to the folder that holds {name}, "
+        "or name data of your own with --corpus FILE.",
+        field="corpus",
+    )
+
+
+_READERS: Mapping[Reader, tuple[paired.Reader, int]] = MappingProxyType(
+    {  # with how many files one goes at once
+        "toy": (paired.toy, 1),
+        "lines": (paired.parallel_lines, 2),
+        "table": (paired.table, 1),
+        "dialogues": (paired.dialogues, 1),
+        "abstracts": (paired.abstracts, 1),
+        "text": (running.paragraphs, 1),
+        "penn": (running.penn, 1),
+        "fables": (running.fables, 1),
+    }
+)
+_MAKERS: Mapping[Reader, Maker] = MappingProxyType(
+    {
+        "calculator": made_up.calculator,
+        "algorithms": made_up.algorithms,
+        "names": made_names.names,
+    }
+)
