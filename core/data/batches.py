@@ -11,6 +11,7 @@ from torch import Tensor
 from core.data.arrays import Lengths, Ragged, RaggedWriter, Tokens
 from core.data.examples import Exchange
 from core.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from core.text.vocabulary import read_source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,13 +29,15 @@ class EncodedPairs:
         *,
         max_source_tokens: int,
         max_target_tokens: int,
+        copy_source: bool = False,
         directory: Path | None = None,
     ) -> "EncodedPairs":
         """Encode ``exchanges`` one by one.
 
         Of a source that is too long the end is kept, of a target the beginning. With a
         ``directory``, the arrays are .npy files in it, mapped and not read, so that a corpus
-        may be larger than memory; what stood there before is overwritten.
+        may be larger than memory; what stood there before is overwritten. With ``copy_source``,
+        words of a source that the tokenizer lacks have ids of their own, from its size on.
         """
         if directory is not None:
             directory.mkdir(parents=True, exist_ok=True)
@@ -43,8 +46,11 @@ class EncodedPairs:
             RaggedWriter(directory, "target") as targets,
         ):
             for exchange in exchanges:
-                sources.add(encode_source(exchange.context, tokenizer, max_source_tokens))
-                targets.add(tokenizer.encode(exchange.reply)[:max_target_tokens])
+                source, vocabulary = read_source(
+                    exchange.context, tokenizer, max_tokens=max_source_tokens, copied=copy_source
+                )
+                sources.add(source)
+                targets.add(vocabulary.encode(exchange.reply)[:max_target_tokens])
             return cls(source=sources.finish(), target=targets.finish())
 
     def __len__(self) -> int:
@@ -69,11 +75,6 @@ class Batch:
     source_mask: Tensor  # (B, S), True at real tokens, at least one in each row
     target: Tensor  # (B, T + 1) ids: BOS, the tokens, EOS, PAD
     target_mask: Tensor  # (B, T + 1), True at all but PAD
-
-
-def encode_source(turns: Sequence[str], tokenizer: Tokenizer, max_tokens: int) -> list[int]:
-    """Return the last ``max_tokens`` ids of ``turns``: what came last matters most."""
-    return tokenizer.encode_turns(turns)[-max_tokens:]
 
 
 def collate(encoded: EncodedPairs, rows: Iterable[int]) -> Batch:

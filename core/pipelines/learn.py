@@ -167,6 +167,7 @@ def _encoded(
         tokenizer,
         max_source_tokens=plan.train.max_source_tokens,
         max_target_tokens=plan.train.max_target_tokens,
+        copy_source=plan.model.copy_source,
         directory=scratch / split,
     )
     if len(encoded) == 0:

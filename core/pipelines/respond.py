@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from core.data.batches import encode_source, pad_sources
+from core.data.batches import pad_sources
 from core.decoding.search import search
 from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError
 from core.pipelines.bundle import Bundle
 from core.queue.messages import Ask, Candidate, Reply
 from core.specs import DecodeSpec, parse
 from core.text.stream import TextStream
+from core.text.vocabulary import read_source
 
 log = structlog.get_logger()
 
@@ -24,17 +25,39 @@ def decode_batch(
     bundle: Bundle,
     contexts: Sequence[Sequence[str]],
     specs: Sequence[DecodeSpec],
-    on_token: Callable[[int, int], None] | None = None,
+    on_piece: Callable[[int, str], None] | None = None,
 ) -> list[list[Candidate]]:
-    """Answer each of ``contexts`` (turns, oldest first) by its own spec; best candidate first."""
-    plan, tokenizer = bundle.plan, bundle.tokenizer
-    limit = plan.train.max_source_tokens
-    sources = [encode_source(turns[-plan.context_turns :], tokenizer, limit) for turns in contexts]
-    source, mask = pad_sources(sources)
-    found = search(bundle.model, source, mask, specs=specs, on_token=on_token)
+    """Answer each of ``contexts`` (turns, oldest first) by its own spec; best candidate first.
+
+    ``on_piece`` hears (row, text) as the text of a row becomes certain, piece by piece.
+    """
+    plan = bundle.plan
+    read = [
+        read_source(
+            turns[-plan.context_turns :],
+            bundle.tokenizer,
+            max_tokens=plan.train.max_source_tokens,
+            copied=plan.model.copy_source,
+        )
+        for turns in contexts
+    ]
+    source, mask = pad_sources([ids for ids, _ in read])
+    streams = [TextStream(vocabulary) for _, vocabulary in read]
+
+    def tell(row: int, piece: str) -> None:
+        if on_piece and piece:
+            on_piece(row, piece)
+
+    def on_token(row: int, token: int) -> None:
+        tell(row, streams[row].push(token))
+
+    heard = on_token if on_piece else None
+    found = search(bundle.model, source, mask, specs=specs, on_token=heard)
+    for row, stream in enumerate(streams):
+        tell(row, stream.flush())
     return [
-        [Candidate(tokenizer.decode(list(one.tokens)), one.score) for one in hypotheses]
-        for hypotheses in found
+        [Candidate(vocabulary.decode(one.tokens), one.score) for one in hypotheses]
+        for (_, vocabulary), hypotheses in zip(read, found, strict=True)
     ]
 
 
@@ -104,23 +127,15 @@ class Responder:
     ) -> list[tuple[Ask, Reply]]:
         began = self._clock()
         bundle = self._bundle_of(checkpoint)
-        streams = {
-            row: TextStream(bundle.tokenizer) for row, one in enumerate(group) if one.ask.stream
-        }
 
         def tell(row: int, piece: str) -> None:
-            if piece:
+            if group[row].ask.stream:
                 group[row].begun = True
                 send([(group[row].ask, Reply(id=group[row].ask.id, piece=piece))])
 
-        def on_token(row: int, token: int) -> None:
-            if row in streams:
-                tell(row, streams[row].push(token))
-
+        streamed = any(one.ask.stream for one in group)
         contexts, specs = [one.ask.turns for one in group], [one.spec for one in group]
-        answers = decode_batch(bundle, contexts, specs, on_token if streams else None)
-        for row, stream in streams.items():
-            tell(row, stream.flush())
+        answers = decode_batch(bundle, contexts, specs, tell if streamed else None)
         spent_ms = (self._clock() - began) * 1e3
         return [
             (

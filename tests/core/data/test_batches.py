@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from core.data.batches import EncodedPairs, collate, encode_source, pad_sources
+from core.data.batches import EncodedPairs, collate, pad_sources
 from core.data.examples import Exchange
 from core.specs import TokenizerSpec
 from core.text.tokenizer import BOS, EOS, PAD, SEP, UNK, Tokenizer
@@ -34,7 +34,7 @@ def test_too_long_sources_keep_their_end_and_targets_their_beginning(tokenizer: 
     assert pairs.source[1].tolist() == tokenizer.encode_turns(["hello", "hi there"])[-12:]
     assert pairs.source[1].tolist().count(SEP) == 1
     assert tokenizer.decode(pairs.target[1].tolist()) == "how are "
-    assert pairs.source[1].tolist() == encode_source(EXCHANGES[1].context, tokenizer, 12)
+    assert pairs.source[1].tolist() == tokenizer.encode_turns(EXCHANGES[1].context)[-12:]
 
 
 def test_lengths_are_those_of_the_sequences(tokenizer: Tokenizer) -> None:
