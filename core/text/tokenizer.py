@@ -36,6 +36,8 @@ class Tokenizer:
     same piece wherever it stands; ``decode`` takes that space away again.
     """
 
+    end: int | None = EOS
+
     def __init__(self, spec: TokenizerSpec, model: bytes) -> None:
         """Open a trained ``model``; raises BundleError where it is none of ours."""
         self.spec = spec
@@ -116,6 +118,25 @@ class Tokenizer:
         """Return the UTF-8 bytes that one id adds to a text; none for specials."""
         return self._spellings[id_]
 
+    def skip_ids(self, words: Iterable[str]) -> list[int]:
+        """Return the ids that say one of ``words``, ascending; specials go by their names.
+
+        A word that the vocabulary lacks is never said anyway. Raises InputError for one that is
+        said in several pieces: each of them belongs to other words too.
+        """
+        found = set[int]()
+        for word in words:
+            said = normalise(word, lower_case=self.spec.lower_case).strip()
+            ids = {id_ for id_, spelled in enumerate(self._spellings) if _says(spelled, said)}
+            ids |= {id_ for id_ in SPECIALS if self._pieces[id_] == word}
+            if not ids and UNK not in self.encode(said):
+                raise InputError(
+                    f"{word!r} is several pieces in this vocabulary, so it cannot be skipped.",
+                    field="skip",
+                )
+            found |= ids
+        return sorted(found)
+
     def _spell(self, id_: int) -> bytes:
         if id_ in SPECIALS:
             return b""
@@ -160,6 +181,10 @@ def _open(model: bytes) -> SentencePieceProcessor:
     if specials != SPECIALS:
         raise BundleError(problem)
     return processor
+
+
+def _says(spelled: bytes, word: str) -> bool:
+    return bool(word) and spelled.strip() == word.encode()
 
 
 def _lead(spec: TokenizerSpec) -> str:
