@@ -64,3 +64,16 @@ class SourceVocabulary:
 
     def _ids(self, spelled: Iterable[tuple[int, str]]) -> list[int]:
         return [self._beyond.get(word, UNK) if id_ == UNK else id_ for id_, word in spelled]
+
+
+def read_source(
+    turns: Sequence[str], tokenizer: Tokenizer, *, max_tokens: int, copied: bool
+) -> tuple[list[int], Vocabulary]:
+    """Return the last ``max_tokens`` ids of ``turns``, and what turns the answer into ids.
+
+    ``copied`` says whether the model can say words of the source that the tokenizer lacks.
+    """
+    if not copied:
+        return tokenizer.encode_turns(turns)[-max_tokens:], tokenizer
+    vocabulary = SourceVocabulary(tokenizer, turns, max_tokens=max_tokens)
+    return vocabulary.source, vocabulary
