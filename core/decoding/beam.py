@@ -6,11 +6,17 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from core.decoding.step import Hypothesis, OnToken, StateT, StepModel, forbid, normalised
+from core.decoding.step import (
+    NEVER,
+    Hypothesis,
+    OnToken,
+    StateT,
+    StepModel,
+    Wish,
+    forbid,
+    normalised,
+)
 from core.specs import DecodeSpec
-from core.text.tokenizer import BOS, EOS, PAD, SEP
-
-NEVER = float("-inf")
 
 
 @dataclass(slots=True)
@@ -18,10 +24,15 @@ class _Row:
     """One source on its way: its live hypotheses, best first, and the finished ones."""
 
     index: int
-    spec: DecodeSpec
+    wish: Wish
     live: list[tuple[tuple[int, ...], float]] = field(default_factory=lambda: [((), 0.0)])
     finished: list[Hypothesis] = field(default_factory=list)
     told: int = 0  # how many tokens have been called certain
+
+    @property
+    def spec(self) -> DecodeSpec:
+        """How it wants to be searched for."""
+        return self.wish.spec
 
     def finish(self, tokens: tuple[int, ...], log_prob: float, *, ended: bool) -> None:
         """Move a hypothesis to the finished ones."""
@@ -66,21 +77,21 @@ def beam(
     source: Tensor,
     source_mask: Tensor,
     *,
-    specs: Sequence[DecodeSpec],
+    wishes: Sequence[Wish],
     on_token: OnToken | None = None,
 ) -> list[list[Hypothesis]]:
-    """Decode each row of ``source`` (B, S) by its own spec; n-best lists, best first, distinct.
+    """Decode each row of ``source`` (B, S) as it wishes; n-best lists, best first, distinct.
 
     ``on_token`` hears a token of a row once every hypothesis in the running agrees on it, so
     what it hears is the start of what is returned. Hypotheses of all rows share each step.
     """
-    rows = [_Row(index, spec) for index, spec in enumerate(specs)]
+    rows = [_Row(index, wish) for index, wish in enumerate(wishes)]
     answers: list[list[Hypothesis]] = [[] for _ in rows]
     state = model.start(source, source_mask)
-    tokens = torch.full((len(rows),), BOS, dtype=torch.int64, device=source.device)
+    tokens = torch.tensor([wish.first for wish in wishes], device=source.device)
     while rows:
         log_probs, state = model.step(tokens, state)
-        parents, words = _grow(rows, forbid(log_probs, (PAD, BOS, SEP)))
+        parents, words = _grow(rows, forbid(log_probs, _never(rows)))
         staying = []
         places: list[int] = []
         following: list[int] = []
@@ -98,6 +109,11 @@ def beam(
             state = model.select(state, torch.tensor(places, device=source.device))
             tokens = torch.tensor(following, device=source.device)
     return answers
+
+
+def _never(rows: Sequence[_Row]) -> list[tuple[int, ...]]:
+    """Return what is not to be said, for each live hypothesis."""
+    return [row.wish.never for row in rows for _ in row.live]
 
 
 def _grow(rows: list[_Row], log_probs: Tensor) -> tuple[list[list[int]], list[list[int]]]:
@@ -141,12 +157,15 @@ def _grow_row(row: _Row, table: list[tuple[list[float], list[int]]]) -> list[tup
     live: list[tuple[tuple[int, ...], float]] = []
     for rank, (log_prob, parent, word) in enumerate(extensions[: 2 * width]):
         tokens = row.live[parent][0]
-        if word == EOS:
+        if word == row.wish.end:
             if rank < width:  # an end that loses to better extensions is not taken early
                 row.finish(tokens, log_prob, ended=True)
         elif len(live) < width:
             live.append(((*tokens, word), log_prob))
             grown.append((parent, word))
+    if not extensions:  # there is nothing left that may be said
+        for tokens, log_prob in row.live:
+            row.finish(tokens, log_prob, ended=False)
     row.live = live
     return grown
 

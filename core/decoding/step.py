@@ -4,11 +4,17 @@ Sizes: B rows, V vocabulary.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from torch import Tensor
+
+from core.specs import DecodeSpec
+from core.text.tokenizer import BOS, EOS, PAD, SEP
+
+NEVER = float("-inf")
+SIGNS = (PAD, BOS, SEP)  # what is never said: they are no words
 
 StateT = TypeVar("StateT")
 
@@ -31,6 +37,16 @@ class StepModel(Protocol[StateT]):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What one row asks for."""
+
+    spec: DecodeSpec
+    first: int = BOS  # what the model hears before the first word
+    end: int | None = EOS  # what ends a sequence; none: only its length does
+    never: tuple[int, ...] = SIGNS  # ids that are not said
+
+
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
     """One finished sequence, without its start and end signs."""
@@ -46,8 +62,11 @@ def normalised(log_prob: float, length: int, penalty: float) -> float:
     return log_prob / math.pow(max(length, 1), penalty)
 
 
-def forbid(log_probs: Tensor, tokens: tuple[int, ...]) -> Tensor:
-    """Give ``tokens`` no chance in ``log_probs`` (B, V), in place."""
-    for token in tokens:
-        log_probs[:, token] = float("-inf")
+def forbid(log_probs: Tensor, never: Sequence[tuple[int, ...]]) -> Tensor:
+    """Give each line of ``log_probs`` (B, V) no chance to say its ids of ``never``, in place."""
+    if len(set(never)) == 1:
+        log_probs[:, list(never[0])] = NEVER
+        return log_probs
+    lines = [line for line, ids in enumerate(never) for _ in ids]
+    log_probs[lines, [id_ for ids in never for id_ in ids]] = NEVER
     return log_probs
