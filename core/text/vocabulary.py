@@ -3,13 +3,17 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from core.text.kinds import TextTokenizer
 from core.text.tokenizer import SEP, UNK, Tokenizer
 
 
 class Vocabulary(Protocol):
     """Whatever turns the text of an answer into ids and back."""
 
-    lead: str  # what ``decode`` takes away from the start
+    @property
+    def lead(self) -> str:
+        """What ``decode`` takes away from the start."""
+        ...
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``, without specials."""
@@ -67,13 +71,14 @@ class SourceVocabulary:
 
 
 def read_source(
-    turns: Sequence[str], tokenizer: Tokenizer, *, max_tokens: int, copied: bool
+    turns: Sequence[str], tokenizer: TextTokenizer, *, max_tokens: int, copied: bool
 ) -> tuple[list[int], Vocabulary]:
     """Return the last ``max_tokens`` ids of ``turns``, and what turns the answer into ids.
 
-    ``copied`` says whether the model can say words of the source that the tokenizer lacks.
+    ``copied`` says whether the model can say words of the source that the tokenizer lacks; a
+    closed vocabulary lacks none.
     """
-    if not copied:
+    if not copied or not isinstance(tokenizer, Tokenizer):
         return tokenizer.encode_turns(turns)[-max_tokens:], tokenizer
     vocabulary = SourceVocabulary(tokenizer, turns, max_tokens=max_tokens)
     return vocabulary.source, vocabulary
