@@ -51,8 +51,17 @@ def decode_batch(
     def on_token(row: int, token: int) -> None:
         tell(row, streams[row].push(token))
 
-    heard = on_token if on_piece else None
-    found = search(bundle.model, source, mask, specs=specs, on_token=heard)
+    found = search(
+        bundle.model,
+        source,
+        mask,
+        specs=specs,
+        on_token=on_token if on_piece else None,
+        banned=[
+            vocabulary.skip_ids(spec.skip)
+            for (_, vocabulary), spec in zip(read, specs, strict=True)
+        ],
+    )
     for row, stream in enumerate(streams):
         tell(row, stream.flush())
     return [

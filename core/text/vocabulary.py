@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from core.text.clean import normalise
 from core.text.kinds import TextTokenizer
 from core.text.tokenizer import SEP, UNK, Tokenizer
 
@@ -25,6 +26,10 @@ class Vocabulary(Protocol):
 
     def spelling(self, id_: int) -> bytes:
         """Return the UTF-8 bytes that one id adds to a text; none for specials."""
+        ...
+
+    def skip_ids(self, words: Iterable[str]) -> list[int]:
+        """Return the ids that must not be said where ``words`` must not."""
         ...
 
 
@@ -65,6 +70,17 @@ class SourceVocabulary:
         """Return the UTF-8 bytes that one id adds to a text; none for specials."""
         beyond = id_ - self._tokenizer.size
         return self._words[beyond] if beyond >= 0 else self._tokenizer.spelling(id_)
+
+    def skip_ids(self, words: Iterable[str]) -> list[int]:
+        """Return the ids that must not be said where ``words`` must not, ascending.
+
+        UNK is one of them always: what could stand for it in the source has an id of its own.
+        """
+        skipped = list(words)
+        lower_case = self._tokenizer.spec.lower_case
+        said = {normalise(word, lower_case=lower_case).strip() for word in skipped}
+        beyond = {id_ for word, id_ in self._beyond.items() if word.strip() in said}
+        return sorted({UNK, *beyond, *self._tokenizer.skip_ids(skipped)})
 
     def _ids(self, spelled: Iterable[tuple[int, str]]) -> list[int]:
         return [self._beyond.get(word, UNK) if id_ == UNK else id_ for id_, word in spelled]

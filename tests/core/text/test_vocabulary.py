@@ -87,3 +87,12 @@ def test_subwords_that_spell_in_bytes_leave_nothing_outside() -> None:
 
     assert vocabulary.source == tokenizer.encode("Ζωή ▁")
     assert vocabulary.decode(vocabulary.source) == "Ζωή ▁"
+
+
+def test_an_answer_is_never_unknown_and_skips_what_it_is_asked_to_skip() -> None:
+    size = trained("word").size
+    vocabulary = read("word", "my name is Anna Bell")
+    name = trained("word").encode("name")
+
+    assert vocabulary.skip_ids([]) == [UNK]
+    assert vocabulary.skip_ids(["Bell", "name", "Carl"]) == [UNK, *name, size + 1]
