@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
-import torch.distributed as dist
+from torch._C._distributed_c10d import Store, TCPStore  # torch.distributed has no types for them
 
 from core.errors import UnavailableError
 from core.training.team import ALONE, GATHERING_S, SILENCE_S, Group, Team, gathered, join
@@ -62,10 +62,10 @@ def team_of(
                 group.close()
 
 
-def _meeting_place(gathering_s: float) -> tuple[dist.Store, int]:
+def _meeting_place(gathering_s: float) -> tuple[Store, int]:
     listening = socket.create_server((_LOOPBACK, 0))
     port = listening.getsockname()[1]
-    store = dist.TCPStore(
+    store = TCPStore(
         _LOOPBACK,
         port,
         is_master=True,
@@ -100,7 +100,7 @@ def _children(
             child.wait()
 
 
-def _wait(store: dist.Store, children: Sequence[Child], gathering_s: float) -> None:
+def _wait(store: Store, children: Sequence[Child], gathering_s: float) -> None:
     """Wait until all have come; give up as soon as one has ended instead."""
     late = time.monotonic() + gathering_s
     while not gathered(store, len(children) + 1) and time.monotonic() < late:

@@ -1,4 +1,4 @@
-"""Several processes that learn as one: each takes its share of a batch, and gradients are summed."""
+"""Several processes that learn as one: each takes a share of a batch, and gradients are summed."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,6 +9,8 @@ from typing import Protocol
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import PrefixStore, Store  # torch.distributed has no types
+from torch.distributed.rendezvous import rendezvous
 
 from core.data.sampling import Rows
 from core.errors import UnavailableError
@@ -82,7 +84,7 @@ class Group:
 
     def __init__(
         self,
-        store: dist.Store,
+        store: Store,
         *,
         rank: int,
         size: int,
@@ -103,7 +105,7 @@ class Group:
             store.wait([_mark(one) for one in range(size)], timedelta(seconds=gathering_s))
             dist.init_process_group(
                 "nccl" if self._device.type == "cuda" else "gloo",
-                store=dist.PrefixStore("malgil", store),
+                store=PrefixStore("malgil", store),
                 rank=rank,
                 world_size=size,
                 timeout=timedelta(seconds=silence_s),
@@ -119,7 +121,7 @@ class Group:
         flat = flat.to(self._device)
         with self._together():
             dist.all_reduce(flat)
-        parts = flat.split([tensor.numel() for tensor in tensors])
+        parts = torch.split(flat, [tensor.numel() for tensor in tensors])
         for tensor, part in zip(tensors, parts, strict=True):
             tensor.detach().copy_(part.view_as(tensor))
 
@@ -129,7 +131,7 @@ class Group:
         every = [parameter for parameter in parameters if parameter.requires_grad]
         flat = self._flat(every)
         marks = flat[len(flat) - len(every) :]
-        parts = flat[: len(flat) - len(every)].split([one.numel() for one in every])
+        parts = torch.split(flat[: len(flat) - len(every)], [one.numel() for one in every])
         for place, (parameter, part) in enumerate(zip(every, parts, strict=True)):
             marks[place] = parameter.grad is not None
             if parameter.grad is None:
@@ -176,9 +178,9 @@ class Group:
             ) from error
 
 
-def gathered(store: dist.Store, size: int) -> bool:
+def gathered(store: Store, size: int) -> bool:
     """Return whether all but rank 0 have come to ``store``."""
-    return store.check([_mark(rank) for rank in range(1, size)])
+    return bool(store.check([_mark(rank) for rank in range(1, size)]))
 
 
 def _mark(rank: int) -> str:
@@ -197,13 +199,13 @@ def join(
     Raises UnavailableError where the others are not there in time.
     """
     rank, size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
+    address, port = environment["MASTER_ADDR"], environment["MASTER_PORT"]
+    where = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    patience = timedelta(seconds=gathering_s)
     try:
-        meeting = dist.rendezvous(
-            "env://", rank=rank, world_size=size, timeout=timedelta(seconds=gathering_s)
-        )
+        meeting = rendezvous(f"tcp://{where}", rank=rank, world_size=size, timeout=patience)
         store, _, _ = next(iter(meeting))
     except RuntimeError as error:
-        where = f"{environment['MASTER_ADDR']}:{environment['MASTER_PORT']}"
         raise UnavailableError(
             f"Process {rank + 1} of {size} found nobody to train with at {where}."
         ) from error
