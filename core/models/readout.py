@@ -1,7 +1,9 @@
 """What every decoder hands to the output layer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -19,3 +21,10 @@ class Readout:
         """Keep only the positions where ``where`` (B, T) is True, as (N, F) and (N, S)."""
         attention = None if self.attention is None else self.attention[where]
         return Readout(self.features[where], attention)
+
+
+def together(steps: Sequence[Readout]) -> Readout:
+    """Put the readouts of steps that follow each other, (B, 1, ...) each, into one (B, T, ...)."""
+    weights = [step.attention for step in steps if step.attention is not None]
+    features = torch.cat([step.features for step in steps], dim=1)
+    return Readout(features, torch.cat(weights, dim=1) if weights else None)

@@ -1,90 +1,191 @@
-"""The encoder-decoder, put together from the parts it is given."""
+"""The encoder-decoder, put together from the parts it is given.
+
+Sizes: B rows, S source steps, T target steps, N real target tokens, V vocabulary, X words of a
+source that the vocabulary lacks.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from core.data.batches import Batch
-from core.models.decoders import AttentionDecoder, DecoderState
-from core.models.encoders import RecurrentEncoder
+from core.models.attention import coverage_loss
+from core.models.dropout import LockedDropout
+from core.models.encoders import Encoded, Encoder
+from core.models.generators import Generator
 from core.models.learner import LossOptions, LossTerms
-from core.models.readout import Readout
+from core.models.pointer import Pointer, PointerState, count_beyond, fold
+from core.models.readout import Readout, together
+
+
+class State(Protocol):
+    """What a decoder carries from step to step."""
+
+    def select(self, rows: Tensor, /) -> "State":
+        """Keep ``rows`` (int64), in their order, repeats allowed."""
+        ...
+
+
+class Decoder(Protocol):
+    """Whatever reads a memory and words, and tells what the output layer is to see."""
+
+    def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> State:
+        """Return the state before the first word; ``recurrent`` comes over a bridge."""
+        ...
+
+    def __call__(self, embedded: Tensor, state: State) -> tuple[Readout, State]:
+        """Run ``embedded`` (B, T, E); one step of decoding is T = 1."""
+        ...
+
+
+class Bridge(Protocol):
+    """Whatever turns what an encoder leaves into a decoder's first recurrent state."""
+
+    def __call__(self, encoded: Encoded) -> tuple[Tensor, ...]:
+        """Return (B, L, H) for each vector that the decoder's cell carries."""
+        ...
 
 
 class Seq2Seq(nn.Module):
-    """An attention encoder-decoder over one shared vocabulary.
+    """An encoder-decoder over one vocabulary.
 
-    Sizes: B batch, S source steps, T target steps, V vocabulary.
-    It is a ``StepModel``: ``start``, ``step`` and ``select`` are all that decoding uses.
+    ``start``, ``step`` and ``select`` are all that decoding uses; ``losses`` is all that training
+    does. With a pointer, ids from V on are words of the source that the vocabulary lacks.
     """
 
     def __init__(
         self,
         *,
-        embedding: nn.Embedding,
-        encoder: RecurrentEncoder,
-        bridge: nn.Module,
-        decoder: AttentionDecoder,
-        generator: nn.Linear,
-        dropout: float,
+        source_embedding: nn.Embedding,
+        target_embedding: nn.Embedding,  # may be the same
+        encoder: Encoder,
+        bridge: Bridge | None,  # none: the decoder has no recurrent state
+        decoder: Decoder,
+        generator: Generator,
+        pointer: Pointer | None,
+        dropout: nn.Module,
     ) -> None:
         super().__init__()
-        self.embedding = embedding
+        self.source_embedding = source_embedding
+        self.target_embedding = target_embedding
         self.encoder = encoder
         self.bridge = bridge
         self.decoder = decoder
         self.generator = generator
-        self.dropout = nn.Dropout(dropout)
+        self.pointer = pointer
+        self.dropout = dropout
 
-    def forward(self, source: Tensor, source_mask: Tensor, words: Tensor) -> Tensor:
-        """Score every next word of ``words`` (B, T), teacher forced.
+    def losses(
+        self,
+        batch: Batch,
+        options: LossOptions,
+        carry: tuple[Tensor, ...] = (),
+    ) -> LossTerms:
+        """Return how wrong the model is on ``batch``; the output layer sees no padding.
 
-        ``source`` (B, S) holds ids, ``source_mask`` (B, S) is True at real tokens.
-        Returns logits (B, T, V).
+        Where ``options.truth`` is below 1, a step hears the gold word with that chance, and else
+        what the model found likeliest at the step before (Bengio et al. 2015).
         """
-        features = self.features(source, source_mask, words)
-        logits: Tensor = self.generator(features)
-        return logits
-
-    def features(self, source: Tensor, source_mask: Tensor, words: Tensor) -> Tensor:
-        """Return what the output layer reads, (B, T, F), for every next word of ``words``."""
-        return self.read(source, source_mask, words).features
+        words, mask = batch.target[:, :-1], batch.target_mask[:, 1:]
+        if options.truth < 1:
+            readout = self._overhear(batch, words, options)
+        else:
+            readout = self.read(batch.source, batch.source_mask, words)
+        total, nll = self._score(readout, batch, options)
+        if options.coverage_weight and readout.attention is not None:
+            repeated = coverage_loss(readout.attention)[mask].sum()
+            total = total + options.coverage_weight * repeated
+        return LossTerms(total=total, nll=nll, tokens=int(mask.sum()), carry=carry)
 
     def read(self, source: Tensor, source_mask: Tensor, words: Tensor) -> Readout:
         """Run ``words`` (B, T) through the decoder in one call: teacher forcing."""
-        state = self.start(source, source_mask)
-        readout: Readout = self.decoder(self.dropout(self.embedding(words)), state)[0]
-        return readout
+        state = self._begin(source, source_mask)
+        return self.decoder(self.dropout(self._embed(self.target_embedding, words)), state)[0]
 
-    def losses(
-        self, batch: Batch, options: LossOptions, carry: tuple[Tensor, ...] = ()
-    ) -> LossTerms:
-        """Return how wrong the model is on ``batch``; only real target tokens are looked at.
-
-        N real tokens: the output layer reads (N, F), never padding.
-        """
-        words, gold, mask = batch.target[:, :-1], batch.target[:, 1:], batch.target_mask[:, 1:]
-        readout = self.read(batch.source, batch.source_mask, words).at(mask)
-        logits = self.generator(readout.features).float()  # (N, V)
-        nll = functional.cross_entropy(logits, gold[mask], reduction="sum")
-        total = nll
-        if options.label_smoothing:
-            total = functional.cross_entropy(
-                logits, gold[mask], reduction="sum", label_smoothing=options.label_smoothing
-            )
-        return LossTerms(total=total, nll=nll.detach(), tokens=gold[mask].numel(), carry=carry)
-
-    def start(self, source: Tensor, source_mask: Tensor) -> DecoderState:
+    def start(self, source: Tensor, source_mask: Tensor) -> State:
         """Read ``source`` (B, S) and return the state before the first word."""
-        encoded = self.encoder(self.dropout(self.embedding(source)), source_mask)
-        return self.decoder.start(encoded, self.bridge(encoded))
+        state = self._begin(source, source_mask)
+        if self.pointer is None:
+            return state
+        return PointerState(state, source, count_beyond(source, self.generator.vocabulary_size))
 
-    def step(self, tokens: Tensor, state: DecoderState) -> tuple[Tensor, DecoderState]:
-        """Append ``tokens`` (B,) and return log probabilities (B, V) of what comes next."""
-        embedded = self.embedding(tokens.unsqueeze(1))  # (B, 1, E)
-        readout, state = self.decoder(embedded, state)
-        return torch.log_softmax(self.generator(readout.features[:, 0]).float(), dim=-1), state
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
+        """Append ``tokens`` (B,); return log probabilities (B, V), or (B, V + X) with a pointer."""
+        embedded = self._embed(self.target_embedding, tokens.unsqueeze(1))  # (B, 1, E)
+        if not isinstance(state, PointerState):
+            readout, state = self.decoder(embedded, state)
+            return self.generator.log_probs(readout.features[:, 0]), state
+        readout, inner = self.decoder(embedded, state.decoder)
+        log_probs = self._next(readout, state.source, state.beyond)
+        return log_probs, PointerState(inner, state.source, state.beyond)
 
-    def select(self, state: DecoderState, rows: Tensor) -> DecoderState:
+    def select(self, state: State, rows: Tensor) -> State:
         """Keep ``rows`` of ``state``, in their order, repeats allowed."""
         return state.select(rows)
+
+    def _begin(self, source: Tensor, source_mask: Tensor) -> State:
+        embedded = self.dropout(self._embed(self.source_embedding, source))
+        encoded = self.encoder(embedded, source_mask)
+        return self.decoder.start(encoded, () if self.bridge is None else self.bridge(encoded))
+
+    def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
+        """Return vectors (B, T, E) of ``ids`` (B, T); unknown words of a source share one."""
+        known = ids if self.pointer is None else fold(ids, self.generator.vocabulary_size)
+        vectors: Tensor = embedding(known)
+        return vectors
+
+    def _score(self, readout: Readout, batch: Batch, options: LossOptions) -> tuple[Tensor, Tensor]:
+        """Return what is made small, and -log p, of the gold words after each of ``readout``."""
+        mask = batch.target_mask[:, 1:]
+        real, gold = readout.at(mask), batch.target[:, 1:][mask]  # N of them
+        if self.pointer is None or real.attention is None:
+            return self.generator.losses(real.features, gold, options.label_smoothing)
+        return self.pointer.losses(
+            self.generator,
+            real.features,
+            real.attention,
+            source=batch.source.repeat_interleave(mask.sum(1), dim=0),  # (N, S)
+            gold=gold,
+            label_smoothing=options.label_smoothing,
+        )
+
+    def _overhear(self, batch: Batch, words: Tensor, options: LossOptions) -> Readout:
+        """Run ``words`` (B, T) word by word; some are replaced by what the model would have said.
+
+        The loss reaches back through the states, not through the choice of a word.
+        """
+        source = batch.source
+        state = self._begin(source, batch.source_mask)
+        beyond = count_beyond(source, self.generator.vocabulary_size) if self.pointer else 0
+        coins = torch.rand(words.shape, generator=options.generator).to(words.device)  # (B, T)
+        drop = self._dropout_of_steps(words)
+        said = words[:, :1]  # what starts a target is nobody's guess
+        readouts: list[Readout] = []
+        for gold, coin in zip(
+            torch.split(words, 1, dim=1), torch.split(coins, 1, dim=1), strict=True
+        ):
+            heard = gold.where(coin < options.truth, said) if readouts else gold
+            embedded = drop(self._embed(self.target_embedding, heard))
+            readout, state = self.decoder(embedded, state)
+            readouts.append(readout)
+            with torch.no_grad():
+                said = self._next(readout, source, beyond).argmax(-1, keepdim=True)
+        return together(readouts)
+
+    def _next(self, readout: Readout, source: Tensor, beyond: int) -> Tensor:
+        """Return log probabilities (B, V + X) of the word after the one step of ``readout``."""
+        features, attention = readout.features[:, 0], readout.attention
+        if self.pointer is None or attention is None:
+            return self.generator.log_probs(features)
+        return self.pointer.log_probs(self.generator, features, attention[:, 0], source, beyond)
+
+    def _dropout_of_steps(self, words: Tensor) -> Callable[[Tensor], Tensor]:
+        """Return the dropout of embeddings for whoever goes word by word over ``words`` (B, T)."""
+        if not isinstance(self.dropout, LockedDropout):
+            return self.dropout
+        size = self.target_embedding.embedding_dim
+        like = self.target_embedding.weight.new_empty(words.size(0), 1, size)
+        mask = self.dropout.draw(like)
+        return lambda embedded: embedded if mask is None else embedded * mask

@@ -14,11 +14,12 @@ from core.data.tensorfile import pack, unpack
 from core.errors import BundleError, SpecError
 from core.models.build import build
 from core.models.seq2seq import Seq2Seq
+from core.pipelines.formats import FORMATS, present
 from core.specs import Plan, parse
 from core.text.tokenizer import Tokenizer
 from core.training.state import copy_weights, put_weights
 
-FORMAT = "malgil-1"
+FORMAT = FORMATS[-1]
 TOKENIZER = "tokenizer"  # the sentencepiece model, as a tensor of bytes
 WEIGHT = "weights/"
 
@@ -49,9 +50,10 @@ def write_bundle(bundle: Bundle) -> bytes:
 def read_bundle(data: bytes) -> Bundle:
     """Read what ``write_bundle`` wrote; raises BundleError where it is damaged or unknown."""
     tensors, notes = unpack(data)
-    if notes.get("format") != FORMAT:
-        found = notes.get("format", "none")
-        raise BundleError(f"the checkpoint has format {found!r}; this version reads {FORMAT!r}")
+    form = notes.get("format", "none")
+    if form not in FORMATS:
+        known = " and ".join(repr(one) for one in FORMATS)
+        raise BundleError(f"the checkpoint has format {form!r}; this version reads {known}")
     try:
         plan = parse(Plan, json.loads(notes["plan"]))
         report = json.loads(notes["report"])
@@ -60,7 +62,8 @@ def read_bundle(data: bytes) -> Bundle:
     except (KeyError, ValueError, RuntimeError, SpecError) as error:
         raise BundleError(f"the checkpoint is incomplete: {error}") from error
     model = build(plan.model, vocabulary_size=tokenizer.size)
-    put_weights(model, {name.removeprefix(WEIGHT): value for name, value in tensors.items()})
+    weights = {name.removeprefix(WEIGHT): value for name, value in tensors.items()}
+    put_weights(model, present(weights, form))
     return Bundle(model.eval(), tokenizer, plan, step, report)
 
 

@@ -28,13 +28,13 @@ def test_a_bundle_survives_being_written_and_read() -> None:
     assert two.tokenizer.model == one.tokenizer.model
     ours, theirs = dict(one.model.named_parameters()), dict(two.model.named_parameters())
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
-    assert two.model.generator.weight is two.model.embedding.weight
+    assert two.model.generator.weight is two.model.target_embedding.weight
 
 
 def test_the_words_about_a_bundle_can_be_read_without_its_weights() -> None:
     data = write_bundle(bundle())
     notes = notes_of(data)
-    assert notes["format"] == "malgil-1"
+    assert notes["format"] == "malgil-2"
     assert json.loads(notes["plan"])["model"]["hidden_dim"] == 32
 
 
@@ -46,7 +46,7 @@ def test_the_words_about_a_bundle_can_be_read_without_its_weights() -> None:
         lambda data: b"\xff" * 64,
         lambda data: data[: len(data) // 2],
         lambda data: pack({"a": torch.zeros(2)}, {}),
-        lambda data: pack({"a": torch.zeros(2)}, {"format": "malgil-1"}),
+        lambda data: pack({"a": torch.zeros(2)}, {"format": "malgil-2"}),
         lambda data: pack({}, notes_of(data)),
         lambda data: pack({**unpack(data)[0], "weights/odd": torch.zeros(1)}, notes_of(data)),
         lambda data: pack(unpack(data)[0], {**notes_of(data), "plan": '{"model": {"cell": "x"}}'}),
