@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.models.attention import widened
 from core.models.fast_dropout import Dropout, drop
 
 
@@ -95,10 +96,10 @@ class CrossAttention(nn.Module):
     def weigh(self, inputs: Tensor, seen: KeysValues, bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """Do what calling does, and return the mean weights of the heads (B, T, S) as well."""
         queries = split_heads(self.project_query(inputs), self.heads)
-        weights = _weights(queries, seen.keys, bias)  # (B, N, T, S)
+        weights = widened(_scores(queries, seen.keys, bias)).softmax(-1)  # (B, N, T, S)
         rate = self.dropout if self.training else 0.0
-        blended = self.project_out(join_heads(drop(weights, rate) @ seen.values))
-        return blended, weights.mean(1)
+        dropped = drop(weights, rate).to(seen.values.dtype)
+        return self.project_out(join_heads(dropped @ seen.values)), weights.mean(1)
 
 
 class FeedForward(nn.Module):
@@ -144,7 +145,8 @@ def attend(
     times as long as through the plain products; in float32 it is the faster way.
     """
     if queries.is_cpu and (dropout or queries.dtype == torch.bfloat16):
-        return drop(_weights(queries, seen.keys, bias), dropout) @ seen.values
+        weights = _scores(queries, seen.keys, bias).softmax(-1)
+        return drop(weights, dropout) @ seen.values
     mask = None if bias is None else bias.to(queries.dtype)
     return functional.scaled_dot_product_attention(
         queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout
@@ -173,9 +175,7 @@ def reset(linear: nn.Linear) -> None:
     nn.init.zeros_(linear.bias)
 
 
-def _weights(queries: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
-    """Return (B, N, T, S), rows that sum to 1."""
+def _scores(queries: Tensor, keys: Tensor, bias: Tensor | None) -> Tensor:
+    """Return (B, N, T, S), -inf where ``bias`` hides."""
     scores = (queries * (1.0 / math.sqrt(queries.size(-1)))) @ keys.transpose(2, 3)
-    if bias is not None:
-        scores = scores + bias.to(scores.dtype)
-    return scores.softmax(-1)
+    return scores if bias is None else scores + bias.to(scores.dtype)

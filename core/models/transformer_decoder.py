@@ -39,6 +39,11 @@ class TransformerState:
         """How many positions have been written."""
         return self.past[0].keys.size(2) if self.past else 0
 
+    @property
+    def carry(self) -> tuple[Tensor, ...]:
+        """Nothing: each stretch of running text begins anew."""
+        return ()
+
     def select(self, rows: Tensor) -> "TransformerState":
         """Keep ``rows`` (int64), in their order, repeats allowed.
 
