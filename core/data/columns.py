@@ -1,6 +1,7 @@
 """Which column holds what: as told, or as the names in the file suggest."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
@@ -26,6 +27,15 @@ _KNOWN_PAIRS = (
     ("질문", "대답"),
     ("원문", "번역"),
 )
+_KNOWN_MAILS = (
+    ("body", "reply"),
+    ("message", "reply"),
+    ("mail", "reply"),
+    ("본문", "답장"),
+    ("메일", "답장"),
+)
+_SUBJECTS = ("subject", "제목")
+_KNOWN_TEXTS = ("text", "content", "paragraph", "본문")
 _KNOWN_TURNS = ("turns", "messages", "dialogue", "dialog", "conversation", "conversations")
 _LANGUAGES = {  # as headers name them
     *("ar", "cs", "da", "de", "el", "en", "es", "fi", "fr", "he", "hi", "hu", "id", "it", "ja"),
@@ -44,12 +54,23 @@ class Columns(Spec):
     source: Key | None = None
     target: Key | None = None
     turns: Annotated[str, Field(min_length=1)] | None = None
+    subject: Key | None = None  # of a mail: goes before the source, on a line of its own
+    split: Key | None = None  # where each example says whether it is for train, valid or test
 
     def named(self) -> bool:
         """Whether a header is needed to find the columns."""
-        return any(
-            isinstance(key, str) and not key.isdecimal() for key in (self.source, self.target)
-        )
+        keys = (self.source, self.target, self.subject, self.split)
+        return any(isinstance(key, str) and not key.isdecimal() for key in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class PairPlaces:
+    """Where the parts of a pair stand in its row, counted from 0."""
+
+    source: int
+    target: int
+    subject: int | None = None
+    split: int | None = None
 
 
 GUESSED = Columns()
@@ -64,7 +85,7 @@ def guess_pair(names: Sequence[str], languages: Languages) -> tuple[int, int] | 
     """
     plain = [name.strip().lower() for name in names]
     asked = tuple((language or "").lower() for language in languages)
-    for source, target in (asked, *_KNOWN_PAIRS):
+    for source, target in (asked, *_KNOWN_PAIRS, *_KNOWN_MAILS):
         if source in plain and target in plain and source:
             return plain.index(source), plain.index(target)
     tongues = [index for index, name in enumerate(plain) if name in _LANGUAGES]
@@ -73,16 +94,15 @@ def guess_pair(names: Sequence[str], languages: Languages) -> tuple[int, int] | 
 
 def find_pair(
     names: Sequence[str], columns: Columns, languages: Languages, *, numbered: bool
-) -> tuple[int, int]:
-    """Return where source and target stand among ``names``.
+) -> PairPlaces:
+    """Return where source and target stand among ``names``, and what else was asked for.
+
+    A subject is also found where the names are guessed to be those of mails.
 
     ``numbered`` means that ``names`` are no header but the first row: then, if nothing is told,
     columns 1 and 2. Raises DataError naming the columns that there are.
     """
-    told = [
-        None if key is None else _find(names, key, numbered=numbered)
-        for key in (columns.source, columns.target)
-    ]
+    told = [_told(names, key, numbered) for key in (columns.source, columns.target)]
     guess = (0, 1) if numbered and len(names) > 1 else guess_pair(names, languages)
     source, target = (
         one if one is not None or guess is None else other
@@ -98,7 +118,38 @@ def find_pair(
         raise DataError(f"{asking} {_listing(names, numbered=numbered)}", field="columns")
     if source == target:
         raise DataError("Source and target are the same column.", field="columns")
-    return source, target
+    subject, split = (_told(names, key, numbered) for key in (columns.subject, columns.split))
+    if subject is None and not numbered and columns.source is None:
+        subject = _subject_beside(names, source)
+    return PairPlaces(source, target, subject, split)
+
+
+def _subject_beside(names: Sequence[str], body: int) -> int | None:
+    plain = [name.strip().lower() for name in names]
+    if plain[body] not in {known for known, _ in _KNOWN_MAILS}:
+        return None
+    return next((plain.index(name) for name in _SUBJECTS if name in plain), None)
+
+
+def find_text(names: Sequence[str], columns: Columns) -> str:
+    """Return the name under which running text is kept: that of the source, if one was told."""
+    if columns.source is not None and names:
+        return names[_find(names, columns.source, numbered=False)]
+    known = [name for name in names if name.strip().lower() in _KNOWN_TEXTS]
+    if not known:
+        raise DataError(
+            "Which column holds the text? Name it in the field source (--source). "
+            f"{_listing(names, numbered=not names)}",
+            field="columns",
+        )
+    return known[0]
+
+
+def find_split(names: Sequence[str], columns: Columns) -> str | None:
+    """Return the name of the column that says the split; None where none was told."""
+    if columns.split is None:
+        return None
+    return names[_find(names, columns.split, numbered=False)]
 
 
 def find_turns(names: Sequence[str], columns: Columns) -> str:
@@ -113,6 +164,10 @@ def find_turns(names: Sequence[str], columns: Columns) -> str:
             field="columns",
         )
     return known[0]
+
+
+def _told(names: Sequence[str], key: Key | None, numbered: bool) -> int | None:  # noqa: FBT001
+    return None if key is None else _find(names, key, numbered=numbered)
 
 
 def _find(names: Sequence[str], key: Key, *, numbered: bool) -> int:

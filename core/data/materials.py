@@ -5,9 +5,11 @@ from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 
-from core.data import made_names, made_up, paired, running
+from core.data import paired, running
 from core.data.examples import Example, Split
 from core.data.holdout import hold_out
+from core.data.made_names import names
+from core.data.made_up import algorithms, calculator
 from core.errors import InputError
 from core.recipes.materials import Material, Reader
 
@@ -64,8 +66,8 @@ _READERS: Mapping[Reader, tuple[paired.Reader, int]] = MappingProxyType(
 )
 _MAKERS: Mapping[Reader, Maker] = MappingProxyType(
     {
-        "calculator": made_up.calculator,
-        "algorithms": made_up.algorithms,
-        "names": made_names.names,
+        "calculator": calculator,
+        "algorithms": algorithms,
+        "names": names,
     }
 )

@@ -3,17 +3,36 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, Literal
 
-from core.data.columns import GUESSED, Columns, Languages, find_pair, find_turns, guess_pair
-from core.data.examples import Dialogue, Example, Pair
+from core.data.columns import (
+    GUESSED,
+    Columns,
+    Languages,
+    PairPlaces,
+    find_pair,
+    find_split,
+    find_text,
+    find_turns,
+    guess_pair,
+)
+from core.data.examples import Example, Split
 from core.data.lines import RawLine, Record, lines, records
+from core.data.values import (
+    NoExampleError,
+    dialogue_of,
+    pair_of,
+    running_text_of,
+    split_of_name,
+)
 from core.errors import DataError, InputError
-from core.text.clean import normalise
 
-Format = Literal["csv", "tsv", "jsonl"]
-Kind = Literal["pairs", "dialogues"]
+Format = Literal["csv", "tsv", "jsonl", "text"]
+Kind = Literal["pairs", "dialogues", "text"]
 Json = dict[str, Any] | list[Any]
+Place = str | int
+Found = tuple[Example, Split | None]
 
 _SUFFIXES: Mapping[str, Format] = {
     ".csv": "csv",
@@ -23,8 +42,12 @@ _SUFFIXES: Mapping[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
-_TURN_TEXTS = ("content", "text", "value", "utterance")
-_UNSPOKEN = frozenset({"system", "developer", "tool", "function"})
+_RUNNING_SUFFIXES: Mapping[str, Format] = {
+    ".txt": "text",
+    ".text": "text",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +57,20 @@ class Line:
     number: int  # from 1, in the file; where the record starts if it has several lines
     example: Example | None = None
     problem: str | None = None
+    split: Split | None = None  # what the line itself says, where it was asked
 
 
-class _NoExampleError(Exception):
-    """What is wrong with a line."""
+def format_of(name: str, kind: Kind = "pairs") -> Format:
+    """Return the format that the end of a file's name says; InputError where it says none.
 
-
-def format_of(name: str) -> Format:
-    """Return the format that the end of a file's name says; InputError where it says none."""
-    for suffix, format_ in _SUFFIXES.items():
+    ``.txt`` is a table of pairs, for so they are often shared; but running text where that is
+    the ``kind``.
+    """
+    suffixes = _RUNNING_SUFFIXES if kind == "text" else _SUFFIXES
+    for suffix, format_ in suffixes.items():
         if name.lower().endswith(suffix):
             return format_
-    known = ", ".join(_SUFFIXES)
+    known = ", ".join(suffixes)
     raise InputError(
         f"{name}: the format is not clear from the name; known: {known}.", field="format"
     )
@@ -66,16 +91,21 @@ def read(
     gives names or the names are well known. Without either, tsv has no header and holds source
     and target in columns 1 and 2, and csv is refused: most csv files have a header.
 
-    jsonl holds pairs as objects or arrays, and dialogues as ``{"turns": [...]}``,
-    ``{"messages": [...]}`` or an array; a turn is a text, a ``[speaker, text]`` array or an
-    object with a ``content``. Turns of the roles system and tool are left out.
+    jsonl holds pairs as objects or arrays, running text as objects with a ``text``, and dialogues
+    as ``{"turns": [...]}``, ``{"messages": [...]}`` or an array; a turn is a text, a
+    ``[speaker, text]`` array or an object with a ``content``. Turns of the roles system and tool
+    are left out. text holds running text, a paragraph in each line.
 
     Texts are in NFC and stripped. Raises DataError where the columns cannot be found.
     """
     if format == "jsonl":
         return _from_json(file, columns, languages, kind)
-    if kind == "dialogues":
-        raise InputError("Dialogues are read from jsonl only.", field="format")
+    if format == "text" and kind == "text":
+        return _from_text(file)
+    if kind != "pairs" or format == "text":
+        able = {"pairs": "csv, tsv or jsonl", "dialogues": "jsonl only", "text": "text or jsonl"}
+        what = "Running text is" if kind == "text" else f"{kind.capitalize()} are"
+        raise InputError(f"{what} read from {able[kind]}.", field="format")
     table = _Table(format, columns, header, languages)
     return table.read(records(file, format))
 
@@ -117,103 +147,93 @@ class _Table:
         return self._needs_header() or guess_pair(names, self.languages) is not None
 
 
-def _table_line(row: Record, places: tuple[int, int], width: int) -> Line:
+def _table_line(row: Record, places: PairPlaces, width: int) -> Line:
     if row.problem:
         return Line(row.number, problem=row.problem)
     if len(row.fields) != width:
         return Line(row.number, problem=f"{len(row.fields)} column(s) instead of {width}")
-    source, target = (row.fields[place] for place in places)
+    return _line(row.number, partial(_pair_at, places, row.fields.__getitem__))
+
+
+def _pair_at(places: PairPlaces, value_at: Callable[[int], Any]) -> Found:
+    """Return the pair of a row or object, and the split that it says it belongs to."""
+    subject = None if places.subject is None else value_at(places.subject)
+    pair = pair_of(value_at(places.source), value_at(places.target), subject)
+    return pair, None if places.split is None else split_of_name(value_at(places.split))
+
+
+def _line(number: int, make: Callable[[], Found]) -> Line:
     try:
-        return Line(row.number, _pair(source, target))
-    except _NoExampleError as error:
-        return Line(row.number, problem=str(error))
+        example, split = make()
+    except NoExampleError as error:
+        return Line(number, problem=str(error))
+    return Line(number, example, split=split)
+
+
+def _from_text(file: BinaryIO) -> Iterator[Line]:
+    for line in lines(file):
+        if line.problem:
+            yield Line(line.number, problem=line.problem)
+        elif line.text.strip():
+            yield Line(line.number, running_text_of(line.text))
 
 
 def _from_json(
     file: BinaryIO, columns: Columns, languages: Languages, kind: Kind
 ) -> Iterator[Line]:
-    make: Callable[[Json], Example] | None = None
+    make: Callable[[Json], Found] | None = None
     for line in lines(file):
         if not line.problem and not line.text.strip():
             continue
         try:
             value = _json(line)
-            if make is None:
-                make = _maker(value, columns, languages, kind)
-            yield Line(line.number, make(value))
-        except _NoExampleError as error:
+        except NoExampleError as error:
             yield Line(line.number, problem=str(error))
+            continue
+        if make is None:
+            make = _maker(value, columns, languages, kind)
+        yield _line(line.number, partial(make, value))
 
 
 def _json(line: RawLine) -> Json:
     if line.problem:
-        raise _NoExampleError(line.problem)
+        raise NoExampleError(line.problem)
     try:
         value = json.loads(line.text)
     except (ValueError, RecursionError) as error:
-        raise _NoExampleError(f"not JSON: {error}") from error
+        raise NoExampleError(f"not JSON: {error}") from error
     if not isinstance(value, dict | list):
-        raise _NoExampleError("neither an object nor an array")
+        raise NoExampleError("neither an object nor an array")
     return value
 
 
 def _maker(
     first: Json, columns: Columns, languages: Languages, kind: Kind
-) -> Callable[[Json], Example]:
+) -> Callable[[Json], Found]:
     """Return what makes an example of a value that is built like ``first``."""
-    names = list(first) if isinstance(first, dict) else None
+    names = list(first) if isinstance(first, dict) else []
     if kind == "pairs":
         width = [""] * len(first)
-        places = find_pair(names or width, columns, languages, numbered=names is None)
-        source, target = (names[place] if names else place for place in places)
-        return lambda value: _pair(_member(value, source), _member(value, target))
-    if names is None:
-        return _dialogue
-    turns = find_turns(names, columns)
-    return lambda value: _dialogue(_member(value, turns))
+        places = find_pair(names or width, columns, languages, numbered=not names)
+        return lambda value: _pair_at(
+            places, lambda place: _member(value, names[place] if names else place)
+        )
+    split = find_split(names, columns)
+    if kind == "dialogues" and not names:
+        return lambda value: (dialogue_of(value), None)
+    whole = find_text(names, columns) if kind == "text" else find_turns(names, columns)
+    example_of = running_text_of if kind == "text" else dialogue_of
+
+    def make(value: Json) -> Found:
+        example = example_of(_member(value, whole))
+        return example, None if split is None else split_of_name(_member(value, split))
+
+    return make
 
 
-def _member(value: Json, place: str | int) -> Any:
+def _member(value: Json, place: Place) -> Any:
     if isinstance(value, dict) and isinstance(place, str) and place in value:
         return value[place]
     if isinstance(value, list) and isinstance(place, int) and place < len(value):
         return value[place]
-    raise _NoExampleError(f"has no {place if isinstance(place, str) else f'column {place + 1}'}")
-
-
-def _dialogue(turns: Any) -> Dialogue:
-    if not isinstance(turns, list):
-        raise _NoExampleError("the turns are not an array")
-    spoken = [turn for turn in turns if not _is_unspoken(turn)]
-    if len(spoken) < 2:
-        raise _NoExampleError("a dialogue needs two turns")
-    return Dialogue(
-        tuple(_text(_said(turn), f"turn {number}") for number, turn in enumerate(spoken, 1))
-    )
-
-
-def _is_unspoken(turn: Any) -> bool:
-    return isinstance(turn, dict) and turn.get("role") in _UNSPOKEN
-
-
-def _said(turn: Any) -> Any:
-    if isinstance(turn, list) and len(turn) == 2:
-        return turn[1]
-    if isinstance(turn, dict):
-        return next((turn[name] for name in _TURN_TEXTS if name in turn), None)
-    return turn
-
-
-def _pair(source: Any, target: Any) -> Pair:
-    return Pair(_text(source, "the source"), _text(target, "the target"))
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise _NoExampleError(f"{name} is not a text")
-    if "\0" in value:
-        raise _NoExampleError(f"{name} has a NUL character")
-    text = normalise(value).strip()
-    if not text:
-        raise _NoExampleError(f"{name} is empty")
-    return text
+    raise NoExampleError(f"has no {place if isinstance(place, str) else f'column {place + 1}'}")

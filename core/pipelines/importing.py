@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.data.columns import GUESSED, Columns
-from core.data.examples import content_of, place, split_of
+from core.data.examples import Example, content_of, place, split_at, split_of
 from core.data.readers import Format, Kind, Line, format_of, read
 from core.errors import DataError, InputError
 from core.specs import Name, Spec
@@ -55,10 +55,12 @@ def import_corpus(
 ) -> Corpus:
     """Make the next version of a corpus out of ``files``, read one after the other.
 
-    An example's split depends on its source alone, so that examples with the same source are
-    never parted, in this version or the next. If that leaves nothing to validate on, the source
-    that comes nearest is taken for it. Lines that cannot be read are left out up to
-    ``request.bad_line_limit``.
+    An example's split is what it says itself where ``request.columns.split`` is told. Else it
+    depends on its source alone, so that examples with the same source are never parted, in this
+    version or the next. If that leaves nothing to validate on, the source that comes nearest is
+    taken for it. Running text keeps its order and is cut: validation and test are its end.
+
+    Lines that cannot be read are left out up to ``request.bad_line_limit``.
 
     Raises DataError listing the first bad lines where there are more, or where the columns
     cannot be found, and InputError where there are too few examples; nothing is written then.
@@ -92,8 +94,9 @@ def checked_rows(files: Files, request: ImportRequest) -> tuple[int, Iterator[Ro
     if not files:
         raise InputError("There is no file to import.", field="file")
     survey = _survey(files, request)
-    valid_share, test_share = _shares(survey, request)
-    return survey.bad, _rows(files, request, valid_share, test_share)
+    if not survey.examples:
+        raise InputError("There are no examples in the file.", field="file")
+    return survey.bad, _rows(files, request, _divider(survey, request))
 
 
 @dataclass(slots=True)
@@ -105,15 +108,25 @@ class _Survey:
     first_bad: list[tuple[int, str]] = field(default_factory=list)
     lowest: float = 1.0  # place of an example
     highest: float = 0.0
+    characters: int = 0
+    last: int = 0  # characters before the last example
+    trained: bool = False  # an example says itself that it is to be learned from
+
+    def add(self, line: Line, example: Example) -> None:
+        """Take note of one example."""
+        where = place(example)
+        self.examples += 1
+        self.lowest, self.highest = min(self.lowest, where), max(self.highest, where)
+        self.last = self.characters
+        self.characters += _size(example)
+        self.trained = self.trained or line.split == "train"
 
 
 def _survey(files: Files, request: ImportRequest) -> _Survey:
     survey = _Survey()
     for name, line in _lines(files, request):
         if line.example is not None:
-            where = place(line.example)
-            survey.examples += 1
-            survey.lowest, survey.highest = min(survey.lowest, where), max(survey.highest, where)
+            survey.add(line, line.example)
             continue
         survey.bad += 1
         if survey.bad <= SHOWN:
@@ -144,14 +157,53 @@ def _limit(survey: _Survey, request: ImportRequest) -> int:
     return (survey.examples + survey.bad) // USUAL_LIMIT
 
 
+def _divider(survey: _Survey, request: ImportRequest) -> Callable[[Line, Example], Split]:
+    """Return what says the split of each example, in their order."""
+    if request.columns.split is not None:
+        if not survey.trained:
+            raise InputError("No example says that it is for train.", field="split")
+        return lambda line, _: Split(line.split or "train")
+    if request.kind == "text":
+        return _cut(survey, request)
+    valid_share, test_share = _shares(survey, request)
+    return lambda _, example: Split(
+        split_of(example, valid_share=valid_share, test_share=test_share)
+    )
+
+
+def _cut(survey: _Survey, request: ImportRequest) -> Callable[[Line, Example], Split]:
+    """Return what cuts running text near its end, by its characters."""
+    valid_share, test_share = request.valid_share, request.test_share
+    if survey.last == 0 and valid_share + test_share > 0:
+        raise InputError(
+            "The text is one piece, so that nothing can be held out. Break it into lines, "
+            "or lower valid_share and test_share to nothing.",
+            field="file",
+        )
+    before, held_out = 0, valid_share == 0
+
+    def split(_: Line, example: Example) -> Split:
+        nonlocal before, held_out
+        where = before / survey.characters
+        found = split_at(where, valid_share=valid_share, test_share=test_share)
+        if not held_out and (found != "train" or before == survey.last):
+            found, held_out = "valid", True  # one piece at least, however long the pieces are
+        before += _size(example)
+        return Split(found)
+
+    return split
+
+
+def _size(example: Example) -> int:
+    return sum(map(len, example.texts))
+
+
 def _shares(survey: _Survey, request: ImportRequest) -> tuple[float, float]:
     """Return the shares of validation and test that leave no split empty that is needed."""
     valid_share, test_share = request.valid_share, request.test_share
     if 0 < valid_share <= survey.lowest:
         test_share = max(0.0, valid_share + test_share - survey.lowest)
         valid_share = math.nextafter(survey.lowest, 1)
-    if not survey.examples:
-        raise InputError("There are no examples in the file.", field="file")
     if survey.highest < valid_share + test_share:
         raise InputError(
             f"{survey.examples} example(s) with too few different sources: none is left to train "
@@ -162,12 +214,12 @@ def _shares(survey: _Survey, request: ImportRequest) -> tuple[float, float]:
 
 
 def _rows(
-    files: Files, request: ImportRequest, valid_share: float, test_share: float
+    files: Files, request: ImportRequest, split_of_line: Callable[[Line, Example], Split]
 ) -> Iterator[Row]:
     for _, line in _lines(files, request):
         if line.example is not None:
-            split = split_of(line.example, valid_share=valid_share, test_share=test_share)
-            yield Split(split), line.number, content_of(line.example)
+            split = split_of_line(line, line.example)
+            yield split, line.number, content_of(line.example)
 
 
 def _lines(files: Files, request: ImportRequest) -> Iterator[tuple[str, Line]]:
@@ -175,7 +227,7 @@ def _lines(files: Files, request: ImportRequest) -> Iterator[tuple[str, Line]]:
         file.seek(0)
         found = read(
             file,
-            format=request.format or format_of(name),
+            format=request.format or format_of(name, request.kind),
             kind=request.kind,
             columns=request.columns,
             header=request.header,

@@ -75,6 +75,7 @@ class CorpusKind(StrEnum):
 
     PAIRS = "pairs"
     DIALOGUES = "dialogues"
+    TEXT = "text"
 
 
 class Split(StrEnum):

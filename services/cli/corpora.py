@@ -24,6 +24,7 @@ class Kind(StrEnum):
 
     PAIRS = "pairs"
     DIALOGUES = "dialogues"
+    TEXT = "text"
 
 
 class Format(StrEnum):
@@ -32,6 +33,7 @@ class Format(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     JSONL = "jsonl"
+    TEXT = "text"
 
 
 Files = Annotated[
@@ -54,6 +56,12 @@ def add(
     ] = None,
     target: Annotated[str | None, typer.Option(help="Column that is to be written.")] = None,
     turns: Annotated[str | None, typer.Option(help="Column of a dialogue's turns.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Column of a mail's subject; goes before what is read.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Column that says train, valid or test.")
+    ] = None,
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Guessed if left out.")
     ] = None,
@@ -77,6 +85,8 @@ def add(
         "source": source,
         "target": target,
         "turns": turns,
+        "subject": subject,
+        "split": split,
         "header": header,
         "source_language": source_language,
         "target_language": target_language,
@@ -112,7 +122,8 @@ def show(
         found = client.ask("GET", f"/v1/corpora/{corpus}")
         first = first_examples(client, corpus, limit=examples)
     rows = [(one["split"], one["line"], *_content(one["content"])) for one in first]
-    shown = table(("split", "line", "source", "target"), rows)
+    named = ("text",) if found["kind"] == Kind.TEXT else ("source", "target")
+    shown = table(("split", "line", *named), rows)
     screen.result({**found, "examples": first}, _facts(found), *([shown] if rows else []))
 
 
@@ -210,7 +221,9 @@ def _facts(corpus: dict[str, Any]) -> Any:
     )
 
 
-def _content(content: dict[str, Any]) -> tuple[str, str]:
+def _content(content: dict[str, Any]) -> tuple[str, ...]:
+    if "text" in content:
+        return (str(content["text"]),)
     if "turns" in content:
         return " / ".join(content["turns"][:-1]), str(content["turns"][-1])
     return str(content["source"]), str(content["target"])

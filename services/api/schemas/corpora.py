@@ -25,18 +25,25 @@ class CorpusUpload(Request):
         description="A name that is taken gets a new version.", examples=["helpdesk"]
     )
     kind: CorpusKind = Field(examples=["pairs"])
-    format: Literal["csv", "tsv", "jsonl"] | None = Field(
+    format: Literal["csv", "tsv", "jsonl", "text"] | None = Field(
         default=None, description="As the end of each file's name says, if left out."
     )
     source: Label | None = Field(
         default=None,
-        description="Column that is read: its name, or its number from 1.",
+        description="Column that is read: its name, or its number from 1; of text, where it is.",
         examples=["question"],
     )
     target: Label | None = Field(
         default=None, description="Column that is to be written.", examples=["answer"]
     )
     turns: Label | None = Field(default=None, description="Where a dialogue keeps its turns.")
+    subject: Label | None = Field(
+        default=None, description="Column of a mail's subject; it goes before what is read."
+    )
+    split: Label | None = Field(
+        default=None,
+        description="Column that says train, valid or test; by the shares below if left out.",
+    )
     header: bool | None = Field(
         default=None, description="Whether the first row is one; guessed if left out."
     )
@@ -49,7 +56,9 @@ class CorpusUpload(Request):
         le=LARGEST_COUNT,
         description="How many unreadable lines may be left out; one in a thousand if left open.",
     )
-    valid_share: float = Field(default=0.05, ge=0, lt=1)
+    valid_share: float = Field(
+        default=0.05, ge=0, lt=1, description="Of the sources; of running text, part of its end."
+    )
     test_share: float = Field(default=0.05, ge=0, lt=1)
 
     @model_validator(mode="after")
@@ -60,8 +69,14 @@ class CorpusUpload(Request):
 
     def request(self) -> ImportRequest:
         """Return what the import is told; a column that is only digits is a number from 1."""
-        columns = Columns(source=_key(self.source), target=_key(self.target), turns=self.turns)
-        told = self.model_dump(exclude={"file", "source", "target", "turns", "kind"})
+        columns = Columns(
+            source=_key(self.source),
+            target=_key(self.target),
+            turns=self.turns,
+            subject=_key(self.subject),
+            split=_key(self.split),
+        )
+        told = self.model_dump(exclude={"file", "kind", *Columns.model_fields})
         return ImportRequest(kind=self.kind.value, columns=columns, **told)
 
 
@@ -114,7 +129,7 @@ class CorpusBody(Body):
 
 
 class ExampleBody(Body):
-    """One example; ``content`` is ``{source, target}`` or ``{turns}``, as the corpus kind says."""
+    """One example; ``content`` is ``{source, target}``, ``{turns}`` or ``{text}`` by its kind."""
 
     model_config = ConfigDict(
         json_schema_extra={

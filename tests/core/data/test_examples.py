@@ -7,17 +7,21 @@ from core.data.examples import (
     Example,
     Exchange,
     Pair,
+    Text,
     content_of,
     example_of,
     exchanges,
     place,
+    split_at,
     split_of,
 )
+from core.errors import InputError
 
 texts = st.text(min_size=1)
 examples = st.one_of(
     st.builds(Pair, texts, texts),
     st.builds(Dialogue, st.lists(texts, min_size=2).map(tuple)),
+    st.builds(Text, texts),
 )
 shares = st.floats(0, 0.5)
 
@@ -73,3 +77,16 @@ def test_shares_are_about_kept() -> None:
 
     assert 0.08 < splits.count("valid") / 5000 < 0.12
     assert 0.17 < splits.count("test") / 5000 < 0.23
+
+
+def test_nobody_replies_to_running_text() -> None:
+    with pytest.raises(InputError, match="language models"):
+        next(exchanges(Text("once upon a time"), context_turns=1))
+
+
+@pytest.mark.parametrize(
+    ("where", "split"),
+    [(0.0, "train"), (0.84, "train"), (0.86, "valid"), (0.94, "valid"), (0.96, "test")],
+)
+def test_running_text_is_learned_then_validated_then_tested(where: float, split: str) -> None:
+    assert split_at(where, valid_share=0.1, test_share=0.05) == split

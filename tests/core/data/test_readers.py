@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.columns import Columns
-from core.data.examples import Dialogue, Example, Pair
+from core.data.examples import Dialogue, Example, Pair, Text
 from core.data.readers import Line, format_of, read
 from core.errors import DataError, InputError
 from core.text.clean import normalise
@@ -343,8 +343,8 @@ def test_what_csv_and_json_writers_write_is_read(pairs: list[tuple[str, str]]) -
 
 @given(
     data=st.one_of(st.binary(), st.text('a,"\t\n\r[]{}:').map(str.encode)),
-    format_=st.sampled_from(["csv", "tsv", "jsonl"]),
-    kind=st.sampled_from(["pairs", "dialogues"]),
+    format_=st.sampled_from(["csv", "tsv", "jsonl", "text"]),
+    kind=st.sampled_from(["pairs", "dialogues", "text"]),
     header=st.sampled_from([None, True, False]),
 )
 def test_no_bytes_break_a_reader(data: bytes, format_: str, kind: str, header: bool | None) -> None:
@@ -355,3 +355,96 @@ def test_no_bytes_break_a_reader(data: bytes, format_: str, kind: str, header: b
     numbers = [line.number for line in lines]
     assert numbers == sorted(set(numbers))
     assert all((line.example is None) != (line.problem is None) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("data", "format_"),
+    [
+        ("one\n\n  two two \r\n", "text"),
+        ('{"text": "one", "id": 1}\n\n{"id": 2, "text": " two two"}', "jsonl"),
+        ('{"content": "one"}\n{"content": "two two"}', "jsonl"),
+    ],
+)
+def test_running_text_is_read_piece_by_piece(data: str, format_: str) -> None:
+    assert examples(data, format_, "text") == [Text("one"), Text("two two")]
+
+
+def test_the_column_of_running_text_can_be_told() -> None:
+    data = '{"body": "one", "text": "no"}'
+
+    assert examples(data, "jsonl", "text", columns=Columns(source="body")) == [Text("one")]
+    with pytest.raises(DataError, match=r"--source.*us, them"):
+        found('{"us": "a", "them": "b"}', "jsonl", "text")
+
+
+def test_running_text_that_cannot_be_read_is_numbered_and_explained() -> None:
+    assert problems(b"fine\n\xb0\xa1\na\0b\n", "text", "text") == [
+        (2, "not UTF-8: byte 0xB0 at 1"),
+        (3, "has a NUL character"),
+    ]
+    assert problems('{"text": "a"}\n{"text": 1}\n[]', "jsonl", "text") == [
+        (2, "the text is not a text"),
+        (3, "has no text"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("format_", "kind"),
+    [("csv", "text"), ("tsv", "text"), ("text", "pairs"), ("text", "dialogues")],
+)
+def test_a_format_that_cannot_hold_the_kind_is_refused(format_: str, kind: str) -> None:
+    with pytest.raises(InputError, match="read from") as caught:
+        found("a,b", format_, kind)
+
+    assert caught.value.field == "format"
+
+
+def test_a_txt_file_is_running_text_where_that_is_asked_for() -> None:
+    assert format_of("book.TXT", "text") == "text"
+    assert format_of("book.jsonl", "text") == "jsonl"
+    with pytest.raises(InputError, match=r"book\.csv"):
+        format_of("book.csv", "text")
+
+
+MAIL = Pair("Opening hours\nWhen do you open?", "At nine.")
+
+
+@pytest.mark.parametrize(
+    "header", ["subject,body,reply", "Subject,Message,Reply", "제목,본문,답장"]
+)
+def test_a_mail_is_read_with_its_subject_before_it(header: str) -> None:
+    assert examples(f"{header}\nOpening hours,When do you open?,At nine.\n", "csv") == [MAIL]
+
+
+def test_the_subject_can_be_told_or_left_out() -> None:
+    data = "re,reply,q\nOpening hours,At nine.,When do you open?\n,At nine.,When do you open?\n"
+    told = Columns(source="q", target="reply", subject="re")
+
+    assert examples(data, "csv", columns=told) == [MAIL, Pair("When do you open?", "At nine.")]
+    plain = Columns(source="body", target="reply")
+    mail = "subject,body,reply\nx,When?,At nine.\n"
+    assert examples(mail, "csv", columns=plain) == [Pair("When?", "At nine.")]
+
+
+def test_a_mail_may_be_an_object() -> None:
+    line = {"subject": "Opening hours", "body": "When do you open?", "reply": "At nine."}
+
+    assert examples(json.dumps(line), "jsonl") == [MAIL]
+
+
+@pytest.mark.parametrize(
+    ("data", "format_", "kind"),
+    [
+        ("Q,A,part\na,b,dev\n", "csv", "pairs"),
+        ('{"Q": "a", "A": "b", "part": "valid"}', "jsonl", "pairs"),
+        ('{"turns": ["a", "b"], "part": "validation"}', "jsonl", "dialogues"),
+        ('{"text": "a", "part": "Valid"}', "jsonl", "text"),
+    ],
+)
+def test_a_line_says_its_split_where_that_is_asked_for(data: str, format_: str, kind: str) -> None:
+    told, plain = Columns(split="part"), Columns()
+
+    assert [line.split for line in found(data, format_, kind, columns=told)] == ["valid"]
+    assert [line.split for line in found(data, format_, kind, columns=plain)] == [None]
+    with pytest.raises(DataError, match="'no'"):
+        found(data, format_, kind, columns=Columns(split="no"))

@@ -13,6 +13,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.data.columns import Columns
+from core.data.examples import Text
+from core.data.writing import write_jsonl
 from core.errors import DataError, InputError, SpecError
 from core.pipelines import importing
 from core.pipelines.importing import ImportRequest, import_corpus
@@ -195,13 +197,11 @@ def test_one_source_never_straddles_splits_and_nothing_is_lost(
     )
     data = "".join(f"{source}\ttarget\n" for source in sources).encode()
     files = [("talk.tsv", io.BytesIO(data))]
-    survey = importing._survey(files, request)
     try:
-        shares = importing._shares(survey, request)
+        _, found = importing.checked_rows(files, request)
     except InputError:
         return
-
-    found = [*importing._rows(files, request, *shares)]
+    found = [*found]
 
     splits = defaultdict(set)
     for split, _, content in found:
@@ -249,3 +249,95 @@ def test_importing_loads_neither_torch_nor_sentencepiece() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def paragraphs(count: int) -> bytes:
+    return "".join(f"paragraph {n:03}\n\n" for n in range(count)).encode()
+
+
+def test_running_text_keeps_its_order_and_is_cut_near_its_end(sessions: Sessions) -> None:
+    corpus = imported(sessions, ("book.txt", paragraphs(100)), kind="text", test_share=0.1)
+    found = contents(sessions, corpus)
+
+    told = [one["text"] for split in Split for one in found[split]]
+    assert told == [f"paragraph {n:03}" for n in range(100)]
+    assert [len(found[split]) for split in Split] == [85, 5, 10]
+
+
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=2, max_size=12),
+    valid_share=st.floats(0.01, 0.4),
+    test_share=st.floats(0, 0.4),
+)
+def test_however_long_the_pieces_are_one_is_held_out_and_one_is_learned(
+    lengths: list[int], valid_share: float, test_share: float
+) -> None:
+    request = ImportRequest(
+        name="book", kind="text", valid_share=valid_share, test_share=test_share
+    )
+    data = "\n".join("x" * length for length in lengths).encode()
+
+    _, found = importing.checked_rows([("book.txt", io.BytesIO(data))], request)
+    splits = [split for split, _, _ in found]
+
+    assert splits == sorted(splits, key=[*Split].index)
+    assert {Split.TRAIN, Split.VALID} <= {*splits}
+
+
+def test_a_text_of_one_piece_cannot_be_divided(sessions: Sessions) -> None:
+    with pytest.raises(InputError, match="one piece"):
+        imported(sessions, ("book.txt", b"all in one line"), kind="text")
+
+    whole = imported(
+        sessions, ("book.txt", b"all in one line"), kind="text", valid_share=0, test_share=0
+    )
+    assert whole.train_count == 1
+
+
+def test_examples_go_where_they_say_if_the_column_is_told(sessions: Sessions) -> None:
+    said = ["train", "dev", "test", "train", "Validation", "valid"]
+    data = "question,answer,part\n" + "".join(f"q{n},a{n},{one}\n" for n, one in enumerate(said))
+    corpus = imported(sessions, ("talk.csv", data.encode()), columns={"split": "part"})
+    found = contents(sessions, corpus)
+
+    sources = {split: [one["source"] for one in found[split]] for split in Split}
+    assert sources == {
+        Split.TRAIN: ["q0", "q3"],
+        Split.VALID: ["q1", "q4", "q5"],
+        Split.TEST: ["q2"],
+    }
+
+
+def test_what_is_written_for_an_import_is_divided_as_it_was(sessions: Sessions) -> None:
+    splits = {
+        "train": [Text("one"), Text("둘")],
+        "valid": [Text("three\u2028three")],
+        "test": [Text('"four"')],
+    }
+    file = io.BytesIO()
+
+    count = write_jsonl(splits, file)
+    corpus = imported(
+        sessions, ("b.jsonl", file.getvalue()), kind="text", columns={"split": "split"}
+    )
+
+    found = contents(sessions, corpus)
+    assert count == 4
+    for name, texts in splits.items():
+        assert [one["text"] for one in found[Split(name)]] == [one.text for one in texts]
+
+
+def test_a_split_that_is_none_is_a_bad_line(sessions: Sessions) -> None:
+    data = b"question,answer,part\nq,a,train\nq,a,somewhere\n"
+
+    with pytest.raises(DataError, match="1 of 2") as caught:
+        imported(sessions, ("talk.csv", data), columns={"split": "part"})
+
+    assert caught.value.lines == ((3, "the split is 'somewhere', not train, valid or test"),)
+
+
+def test_a_file_in_which_nothing_is_for_training_is_refused(sessions: Sessions) -> None:
+    with pytest.raises(InputError, match="for train"):
+        imported(
+            sessions, ("talk.csv", b"question,answer,part\nq,a,dev\n"), columns={"split": "part"}
+        )

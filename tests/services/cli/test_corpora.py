@@ -96,3 +96,27 @@ def test_columns_can_be_numbers_where_there_is_no_header(
     malgil("corpus", "add", file, "--name", "talk", *more)
     data = malgil("corpus", "show", "talk", "--json").data
     assert data["examples"][0]["content"] == {"source": "hello", "target": "good day"}
+
+
+def test_running_text_is_kept_in_its_order(server: Server, malgil: Malgil, tmp_path: Path) -> None:
+    file = tmp_path / "book.txt"
+    file.write_text("".join(f"paragraph {n}\n\n" for n in range(20)))
+    data = malgil("corpus", "add", file, "--name", "book", "--kind", "text", "--json").data
+    assert (data["kind"], data["train_count"], data["valid_count"]) == ("text", 19, 1)
+    shown = malgil("corpus", "show", "book", "--examples", "2")
+    assert [line.split() for line in shown.out.splitlines()[-2:]] == [
+        ["train", "1", "paragraph", "0"],
+        ["train", "3", "paragraph", "1"],
+    ]
+
+
+def test_mails_and_given_splits_are_read_as_told(
+    server: Server, malgil: Malgil, tmp_path: Path
+) -> None:
+    file = tmp_path / "mails.csv"
+    file.write_text("re,text,answer,for\nHours,When?,At nine.,train\n,Where?,Here.,valid\n")
+    told = ("--source", "text", "--target", "answer", "--subject", "re", "--split", "for")
+    data = malgil("corpus", "add", file, "--name", "mails", *told, "--json").data
+    assert (data["train_count"], data["valid_count"], data["test_count"]) == (1, 1, 0)
+    first = malgil("corpus", "show", "mails", "--json").data["examples"][0]
+    assert first["content"] == {"source": "Hours\nWhen?", "target": "At nine."}
