@@ -3,14 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from core.data.batches import Batch, EncodedPairs, collate
-from core.data.sampling import BucketSampler
+from core.data.sampling import BucketSampler, Rows
 from core.specs import TrainSpec
-
-Rows = NDArray[np.int64]
 
 _WIDER = 2  # validation keeps nothing for a backward pass, so twice the rows take no more memory
 
@@ -53,11 +48,11 @@ class PairLessons:
 
     def __init__(self, encoded: EncodedPairs, spec: TrainSpec) -> None:
         self._encoded = encoded
-        self._spec = spec
         self._sampler = BucketSampler(
             encoded.source_lengths,
             encoded.target_lengths,
             batch_size=spec.batch_size,
+            batch_tokens=spec.batch_tokens,
             seed=spec.seed,
         )
 
@@ -69,11 +64,8 @@ class PairLessons:
         return self._sampler.batches(epoch)
 
     def ordered(self) -> Sequence[Rows]:
-        """Return all rows from the longest to the shortest: the first batch is the largest."""
-        lengths = (self._encoded.source_lengths, self._encoded.target_lengths)
-        rows: Rows = np.lexsort(lengths)[::-1]
-        size = _WIDER * self._spec.batch_size
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
+        """Return all rows, the longest first: what does not fit is known at once."""
+        return self._sampler.ordered(wider=_WIDER)
 
     def take(self, rows: Rows) -> Batch:
         """Return ``rows``, padded to the longest among them."""

@@ -12,7 +12,10 @@ from core.data.tensorfile import pack, unpack
 from core.errors import BundleError
 from core.models.learner import Learner
 
-FORMAT = "malgil-state-1"
+FORMAT = "malgil-state-2"
+_GROUPS = ("weights", "moments", "averages", "best", "generators", "carry", "extra")
+
+Named = Mapping[str, Tensor]
 
 
 @dataclass(slots=True)
@@ -26,59 +29,70 @@ class Counters:
     window_tokens: int = 0
     validated_at: int = 0  # step
     best_loss: float | None = None
-    stale: int = 0  # validations since the best
+    stale: int = 0  # validations since the best, or since averaging was triggered
+    plateau_stale: int = 0  # validations since the best or since the rate last dropped
+    plateau_scale: float = 1.0  # what drops have made of the learning rate
+    averaged: int = 0  # updates in the average
     elapsed_s: float = 0.0  # of training, all attempts together
     done: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingState:
     """A moment between two steps, from which the same curve goes on bit for bit."""
 
     counters: Counters
-    weights: Mapping[str, Tensor]
-    first_moments: Mapping[str, Tensor]  # of Adam
-    second_moments: Mapping[str, Tensor]
-    generator: Tensor  # torch's own, for dropout
-    best: Mapping[str, Tensor] = field(default_factory=dict)  # weights of the best validation
+    weights: Named  # raw: as they learn
+    moments: Named  # of the optimiser, as KIND/NAME
+    averages: Named  # of the weights, as NUMBER/NAME
+    generators: Named  # bytes (R, N) of the generators of R processes, by what they are for
+    carry: tuple[Tensor, ...] = ()  # of running text, (B, ...) each
+    best: Named = field(default_factory=dict)  # weights of the best validation
 
-    def dump(self, extra: Mapping[str, Tensor]) -> bytes:
+    def dump(self, extra: Named) -> bytes:
         """Write as bytes, with ``extra`` tensors beside; the same state gives the same bytes."""
-        groups = {
-            "weights": self.weights,
-            "first": self.first_moments,
-            "second": self.second_moments,
-            "best": self.best,
-            "extra": extra,
-        }
+        carry = {str(number): tensor for number, tensor in enumerate(self.carry)}
+        groups = (
+            self.weights,
+            self.moments,
+            self.averages,
+            self.best,
+            self.generators,
+            carry,
+            extra,
+        )
         tensors = {
             f"{group}/{name}": tensor
-            for group, named in groups.items()
+            for group, named in zip(_GROUPS, groups, strict=True)
             for name, tensor in named.items()
         }
-        notes = {"format": FORMAT, "counters": dumps(asdict(self.counters))}
-        return pack({**tensors, "generator": self.generator}, notes)
+        return pack(tensors, {"format": FORMAT, "counters": dumps(asdict(self.counters))})
 
 
 def load_state(data: bytes) -> tuple[TrainingState, dict[str, Tensor]]:
     """Read what ``dump`` wrote: the state and the extra tensors; raises BundleError if damaged."""
     tensors, notes = unpack(data)
-    if notes.get("format") != FORMAT:
-        raise BundleError(f"not a training state of format {FORMAT}")
-
-    def group(prefix: str) -> dict[str, Tensor]:
-        mark = f"{prefix}/"
-        return {name.removeprefix(mark): t for name, t in tensors.items() if name.startswith(mark)}
-
+    found = notes.get("format", "none")
+    if found != FORMAT:
+        raise BundleError(
+            f"the training state has format {found!r} and this version reads {FORMAT!r}: "
+            "the training has to begin anew"
+        )
+    groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
+    for key, tensor in tensors.items():
+        group, _, name = key.partition("/")
+        groups[group][name] = tensor
+    carry = groups["carry"]
     state = TrainingState(
         counters=Counters(**loads(notes["counters"])),
-        weights=group("weights"),
-        first_moments=group("first"),
-        second_moments=group("second"),
-        generator=tensors["generator"],
-        best=group("best"),
+        weights=groups["weights"],
+        moments=groups["moments"],
+        averages=groups["averages"],
+        generators=groups["generators"],
+        carry=tuple(carry[str(number)] for number in range(len(carry))),
+        best=groups["best"],
     )
-    return state, group("extra")
+    return state, groups["extra"]
 
 
 def copy_weights(model: Learner[Any]) -> dict[str, Tensor]:
@@ -86,7 +100,7 @@ def copy_weights(model: Learner[Any]) -> dict[str, Tensor]:
     return {name: value.detach().clone() for name, value in model.named_parameters()}
 
 
-def put_weights(model: Learner[Any], weights: Mapping[str, Tensor]) -> None:
+def put_weights(model: Learner[Any], weights: Named) -> None:
     """Write ``weights`` into ``model``; raises BundleError where names or shapes differ."""
     own = dict(model.named_parameters())
     if own.keys() != weights.keys():
