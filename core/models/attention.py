@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.models.precision import widened
+
 NEVER = float("-inf")
 
 
@@ -178,11 +180,6 @@ def coverage_loss(weights: Tensor) -> Tensor:
     """
     before = weights.cumsum(1) - weights
     return torch.minimum(weights, before).sum(-1)
-
-
-def widened(numbers: Tensor) -> Tensor:
-    """Return ``numbers`` in float32 at least: halves are too narrow to tell weights apart."""
-    return numbers.float() if numbers.dtype in (torch.bfloat16, torch.float16) else numbers
 
 
 def _covered(products: Tensor, weight: Tensor | None, coverage: Tensor | None) -> Tensor:

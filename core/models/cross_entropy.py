@@ -6,6 +6,8 @@ Sizes: N predictions, F features, V vocabulary.
 from torch import Tensor
 from torch.nn import functional
 
+from core.models.precision import widened
+
 
 def cross_entropy_sum(
     features: Tensor,
@@ -19,7 +21,7 @@ def cross_entropy_sum(
     Returns two sums over the predictions: the smoothed cross-entropy (Szegedy et al. 2016, 7),
     and -log p of the gold words, which carries no gradient.
     """
-    logits = functional.linear(features, weight, bias).float()  # (N, V)
+    logits = widened(functional.linear(features, weight, bias))  # (N, V)
     total = functional.cross_entropy(logits, gold, reduction="sum", label_smoothing=label_smoothing)
     if label_smoothing == 0.0:
         return total, total.detach()

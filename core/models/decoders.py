@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from core.models.attention import Attention, Memory, attend, attend_covering, widened
+from core.models.attention import Attention, Memory, attend, attend_covering
 from core.models.dropout import LockedDropout
 from core.models.encoders import Encoded
+from core.models.precision import widened
 from core.models.readout import Readout, together
 from core.models.stack import Draw, RecurrentStack
 

@@ -7,6 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.models.cross_entropy import cross_entropy_sum
+from core.models.precision import widened
+
 
 class Generator(nn.Module):
     """The output layer: one score for each word, by a vector of its own or by its embedding.
@@ -36,21 +39,8 @@ class Generator(nn.Module):
 
         The second has no gradient. Label smoothing: Szegedy et al. 2016, 7.
         """
-        logits = widened(self(features))  # (N, V)
-        total = functional.cross_entropy(
-            logits, gold, reduction="sum", label_smoothing=label_smoothing
-        )
-        if not label_smoothing:
-            return total, total.detach()
-        with torch.no_grad():
-            nll = functional.cross_entropy(logits, gold, reduction="sum")
-        return total, nll
+        return cross_entropy_sum(features, self.weight, self.bias, gold, label_smoothing)
 
     def log_probs(self, features: Tensor) -> Tensor:
         """Return log probabilities (B, V) of the word after ``features`` (B, F), never halves."""
         return widened(self(features)).log_softmax(-1)
-
-
-def widened(numbers: Tensor) -> Tensor:
-    """Return ``numbers`` in 32 bits at least: sums over a vocabulary need them."""
-    return numbers if numbers.dtype == torch.float64 else numbers.float()

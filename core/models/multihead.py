@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.models.attention import widened
 from core.models.fast_dropout import Dropout, drop
+from core.models.precision import widened
 
 
 class KeysValues(NamedTuple):

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.models.generators import Generator, widened
+from core.models.generators import Generator
+from core.models.precision import widened
 from core.text.tokenizer import UNK
 
 IMPOSSIBLE = -100.0  # the log probability of a gold word that neither part can say

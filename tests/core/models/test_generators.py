@@ -31,3 +31,16 @@ def test_log_probabilities_sum_to_one_and_are_never_halves() -> None:
 
     assert log_probs.dtype == torch.float32
     torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(3))
+
+
+@pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
+def test_gradients_of_the_loss_agree_with_finite_differences(label_smoothing: float) -> None:
+    torch.manual_seed(0)
+    generator = Generator(feature_dim=4, vocabulary_size=9).double()
+    features = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
+    gold = torch.randint(9, (5,))
+
+    def loss(features: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        return generator.losses(features, gold, label_smoothing)[0]
+
+    assert torch.autograd.gradcheck(loss, [features, *generator.parameters()])
