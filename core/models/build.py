@@ -1,6 +1,6 @@
 """Spec to module: the one table where names become parts."""
 
-from typing import TypeVar, cast
+from typing import TypeVar, assert_never, cast
 
 from torch import nn
 
@@ -17,10 +17,12 @@ from core.models.decoders import RecurrentDecoder
 from core.models.dropout import dropout
 from core.models.encoders import Encoder, RecurrentEncoder
 from core.models.generators import Generator
+from core.models.language_model import LanguageModel
 from core.models.pointer import Pointer
 from core.models.recurrence import Recurrence
 from core.models.seq2seq import Bridge, Decoder, Seq2Seq
 from core.models.stack import RecurrentStack
+from core.models.text_readers import RecurrentReader, TextReader, TransformerReader, WindowReader
 from core.models.transformer_decoder import TransformerDecoder
 from core.models.transformer_encoder import TransformerEncoder
 from core.specs import ModelSpec
@@ -32,27 +34,52 @@ EMBEDDING_STD = (
 )
 
 
-def build(spec: ModelSpec, *, vocabulary_size: int) -> Seq2Seq:
+Network = Seq2Seq | LanguageModel
+
+
+def build(spec: ModelSpec, *, vocabulary_size: int) -> Network:
     """Make the network that ``spec`` describes, with fresh parameters from torch's generator."""
+    make = _language_model if spec.is_language_model else _seq2seq
+    network = make(spec, vocabulary_size)
+    _open_forget_gates(network)
+    return network
+
+
+def _seq2seq(spec: ModelSpec, vocabulary_size: int) -> Seq2Seq:
     source_embedding = _embedding(spec, spec.encoder, vocabulary_size)
     target_embedding = source_embedding
     if not spec.shared_embedding:
         target_embedding = _embedding(spec, spec.decoder, vocabulary_size)
     encoder = _encoder(spec)
     decoder, feature_dim = _decoder(spec)
-    generator = Generator(feature_dim=feature_dim, vocabulary_size=vocabulary_size)
-    if spec.tied_output:
-        generator.weight = cast(nn.Parameter, target_embedding.weight)
     return Seq2Seq(
         source_embedding=source_embedding,
         target_embedding=target_embedding,
         encoder=encoder,
         bridge=_bridge(spec),
         decoder=decoder,
-        generator=generator,
+        generator=_generator(spec, target_embedding, feature_dim),
         pointer=Pointer(feature_dim=feature_dim) if spec.copy_source else None,
         dropout=dropout(spec.dropout, locked=spec.locked_dropout),
     )
+
+
+def _language_model(spec: ModelSpec, vocabulary_size: int) -> LanguageModel:
+    embedding = _embedding(spec, spec.decoder, vocabulary_size)
+    reader, feature_dim = _reader(spec)
+    return LanguageModel(
+        embedding=embedding,
+        reader=reader,
+        generator=_generator(spec, embedding, feature_dim),
+        dropout=dropout(spec.dropout, locked=spec.locked_dropout),
+    )
+
+
+def _generator(spec: ModelSpec, embedding: nn.Embedding, feature_dim: int) -> Generator:
+    generator = Generator(feature_dim=feature_dim, vocabulary_size=embedding.num_embeddings)
+    if spec.tied_output:
+        generator.weight = cast(nn.Parameter, embedding.weight)
+    return generator
 
 
 def _embedding(spec: ModelSpec, reader: str, vocabulary_size: int) -> nn.Embedding:
@@ -65,43 +92,47 @@ def _embedding(spec: ModelSpec, reader: str, vocabulary_size: int) -> nn.Embeddi
 
 
 def _encoder(spec: ModelSpec) -> Encoder:
-    if spec.encoder == "transformer":
-        return TransformerEncoder(
-            dim=spec.hidden_dim,
-            layers=spec.encoder_layers,
-            heads=spec.heads,
-            feed_forward_dim=spec.feed_forward_dim,
-            dropout=spec.dropout,
-        )
-    encoder = RecurrentEncoder(
-        cell=spec.cell,
-        embedding_dim=spec.embedding_dim,
-        hidden_dim=spec.encoder_dim,
-        layers=spec.encoder_layers,
-        bidirectional=spec.bidirectional,
-        dropout=spec.dropout,
-        locked_dropout=spec.locked_dropout,
-        residual=spec.residual,
-        layer_norm=spec.layer_norm,
-        weight_drop=spec.weight_drop,
-        reversed_source=spec.reversed_source,
-    )
-    return _remembering(encoder)
+    match spec.encoder:
+        case "recurrent":
+            return RecurrentEncoder(
+                cell=spec.cell,
+                embedding_dim=spec.embedding_dim,
+                hidden_dim=spec.encoder_dim,
+                layers=spec.encoder_layers,
+                bidirectional=spec.bidirectional,
+                dropout=spec.dropout,
+                locked_dropout=spec.locked_dropout,
+                residual=spec.residual,
+                layer_norm=spec.layer_norm,
+                weight_drop=spec.weight_drop,
+                reversed_source=spec.reversed_source,
+            )
+        case "transformer":
+            return TransformerEncoder(
+                dim=spec.hidden_dim,
+                layers=spec.encoder_layers,
+                heads=spec.heads,
+                feed_forward_dim=spec.feed_forward_dim,
+                dropout=spec.dropout,
+            )
+        case "none":
+            raise ValueError("a language model has no encoder")
+        case _:
+            assert_never(spec.encoder)
 
 
 def _decoder(spec: ModelSpec) -> tuple[Decoder, int]:
     """Return the decoder, and the size of what it hands to the output layer."""
-    if spec.decoder == "transformer":
-        decoder = TransformerDecoder(
-            dim=spec.hidden_dim,
-            memory_dim=spec.memory_dim,
-            layers=spec.decoder_layers,
-            heads=spec.heads,
-            feed_forward_dim=spec.feed_forward_dim,
-            dropout=spec.dropout,
-            tells_attention=spec.copy_source,
-        )
-        return decoder, spec.hidden_dim
+    match spec.decoder:
+        case "recurrent":
+            return _recurrent_decoder(spec)
+        case "transformer":
+            return _transformer_decoder(spec, memory_dim=spec.memory_dim), spec.hidden_dim
+        case _:
+            assert_never(spec.decoder)
+
+
+def _recurrent_decoder(spec: ModelSpec) -> tuple[RecurrentDecoder, int]:
     context_dim = spec.memory_dim if spec.peeky else 0
     attended_dim = 0 if spec.attention == "none" else spec.memory_dim
     found_dim = spec.hidden_dim + attended_dim + context_dim
@@ -112,7 +143,7 @@ def _decoder(spec: ModelSpec) -> tuple[Decoder, int]:
     combines = attended_dim or feature_dim != found_dim
     before = spec.attention_position == "before"
     fed_dim = attended_dim if before else feature_dim if spec.input_feeding else 0
-    return RecurrentDecoder(
+    decoder = RecurrentDecoder(
         stack=_stack(spec, input_dim=spec.embedding_dim + context_dim + fed_dim),
         combine=_reset(nn.Linear(found_dim, feature_dim)) if combines else None,
         attention=_attention(spec),
@@ -121,22 +152,51 @@ def _decoder(spec: ModelSpec) -> tuple[Decoder, int]:
         covers=spec.coverage,
         peeky=spec.peeky,
         dropout=dropout(spec.dropout, locked=spec.locked_dropout),
-    ), feature_dim
+    )
+    return decoder, feature_dim
 
 
-def _stack(spec: ModelSpec, *, input_dim: int) -> RecurrentStack:
-    stack = RecurrentStack(
+def _transformer_decoder(spec: ModelSpec, *, memory_dim: int | None) -> TransformerDecoder:
+    return TransformerDecoder(
+        dim=spec.hidden_dim,
+        memory_dim=memory_dim,
+        layers=spec.decoder_layers,
+        heads=spec.heads,
+        feed_forward_dim=spec.feed_forward_dim,
+        dropout=spec.dropout,
+        tells_attention=spec.copy_source,
+    )
+
+
+def _reader(spec: ModelSpec) -> tuple[TextReader, int]:
+    """Return what reads running text, and the size of what it hands to the output layer."""
+    if spec.decoder == "transformer":
+        return TransformerReader(_transformer_decoder(spec, memory_dim=None)), spec.hidden_dim
+    stack = _stack(spec, input_dim=spec.embedding_dim, bidirectional=spec.bidirectional)
+    feature_dim = spec.embedding_dim if spec.tied_output else stack.output_dim
+    narrow = None
+    if feature_dim != stack.output_dim:
+        narrow = _reset(nn.Linear(stack.output_dim, feature_dim))
+    drop = dropout(spec.dropout, locked=spec.locked_dropout)
+    if spec.window is None:
+        return RecurrentReader(stack=stack, dropout=drop, narrow=narrow), feature_dim
+    reader = WindowReader(stack=stack, window=spec.window, dropout=drop, narrow=narrow)
+    return reader, feature_dim
+
+
+def _stack(spec: ModelSpec, *, input_dim: int, bidirectional: bool = False) -> RecurrentStack:
+    return RecurrentStack(
         cell=spec.cell,
         input_dim=input_dim,
         hidden_dim=spec.hidden_dim,
         layers=spec.decoder_layers,
+        bidirectional=bidirectional,
         dropout=spec.dropout,
         locked_dropout=spec.locked_dropout,
         residual=spec.residual,
         layer_norm=spec.layer_norm,
         weight_drop=spec.weight_drop,
     )
-    return _remembering(stack)
 
 
 def _attention(spec: ModelSpec) -> Attention | None:
@@ -163,6 +223,8 @@ def _attention(spec: ModelSpec) -> Attention | None:
                     query_dim=query_dim, memory_dim=memory_dim, hidden_dim=query_dim, covers=covers
                 )
             )
+        case _:
+            assert_never(spec.attention)
 
 
 def _bridge(spec: ModelSpec) -> Bridge | None:
@@ -183,6 +245,15 @@ def _bridge(spec: ModelSpec) -> Bridge | None:
                 of_mean=spec.bridge == "mean",
             )
             return _reset(bridge)
+        case _:
+            assert_never(spec.bridge)
+
+
+def _open_forget_gates(network: nn.Module) -> None:
+    """Have every LSTM begin by keeping what it has: Jozefowicz et al. 2015, 4.1."""
+    for part in network.modules():
+        if isinstance(part, Recurrence) and part.cell == "lstm":
+            nn.init.ones_(part.bias.data[part.hidden_dim : 2 * part.hidden_dim])
 
 
 def _reset(module: ModuleT) -> ModuleT:
@@ -192,12 +263,4 @@ def _reset(module: ModuleT) -> ModuleT:
             nn.init.xavier_uniform_(part.weight)
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
-    return module
-
-
-def _remembering(module: ModuleT) -> ModuleT:
-    """Have every LSTM begin with its forget gates open: Jozefowicz et al. 2015, 4.1."""
-    for part in module.modules():
-        if isinstance(part, Recurrence) and part.cell == "lstm":
-            nn.init.ones_(part.bias.data[part.hidden_dim : 2 * part.hidden_dim])
     return module

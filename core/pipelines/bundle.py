@@ -12,11 +12,10 @@ import torch
 
 from core.data.tensorfile import pack, unpack
 from core.errors import BundleError, SpecError
-from core.models.build import build
-from core.models.seq2seq import Seq2Seq
+from core.models.build import Network, build
 from core.pipelines.formats import FORMATS, present
 from core.specs import Plan, parse
-from core.text.tokenizer import Tokenizer
+from core.text.kinds import TextTokenizer, open_tokenizer
 from core.training.state import copy_weights, put_weights
 
 FORMAT = FORMATS[-1]
@@ -28,8 +27,8 @@ WEIGHT = "weights/"
 class Bundle:
     """A trained model with everything needed to use it and to know how it was made."""
 
-    model: Seq2Seq
-    tokenizer: Tokenizer
+    model: Network
+    tokenizer: TextTokenizer
     plan: Plan
     step: int
     report: dict[str, Any]
@@ -58,7 +57,7 @@ def read_bundle(data: bytes) -> Bundle:
         plan = parse(Plan, json.loads(notes["plan"]))
         report = json.loads(notes["report"])
         step = int(notes["step"])
-        tokenizer = Tokenizer(plan.tokenizer, tensor_bytes(tensors.pop(TOKENIZER)))
+        tokenizer = open_tokenizer(plan.tokenizer, tensor_bytes(tensors.pop(TOKENIZER)))
     except (KeyError, ValueError, RuntimeError, SpecError) as error:
         raise BundleError(f"the checkpoint is incomplete: {error}") from error
     model = build(plan.model, vocabulary_size=tokenizer.size)
