@@ -7,6 +7,8 @@ from itertools import pairwise
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from core.metrics.exact import exact_match, exact_signature
+
 
 def corpus_scores(outputs: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
     """Return BLEU and chrF (0 to 100) and the share of exact matches (0 to 1).
@@ -14,11 +16,10 @@ def corpus_scores(outputs: Sequence[str], targets: Sequence[str]) -> dict[str, f
     Source: sacrebleu (Post 2018) with its own defaults; BLEU is smoothed, 13a-tokenised.
     """
     references = [list(targets)]
-    exact = sum(a.strip() == b.strip() for a, b in zip(outputs, targets, strict=True))
     return {
         "bleu": float(BLEU(effective_order=False).corpus_score(outputs, references).score),
         "chrf": float(CHRF().corpus_score(outputs, references).score),
-        "exact_match": exact / max(len(targets), 1),
+        "exact_match": exact_match(outputs, targets),
     }
 
 
@@ -36,8 +37,12 @@ def variety(outputs: Sequence[str]) -> dict[str, float]:
 
 
 def signatures(outputs: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
-    """Return sacrebleu's signatures for ``corpus_scores``: version, tokenisation, smoothing."""
+    """Return how ``corpus_scores`` computes: sacrebleu's version, tokenisation, smoothing."""
     bleu, chrf = BLEU(effective_order=False), CHRF()
     bleu.corpus_score(outputs, [list(targets)])
     chrf.corpus_score(outputs, [list(targets)])
-    return {"bleu": str(bleu.get_signature()), "chrf": str(chrf.get_signature())}
+    return {
+        "bleu": str(bleu.get_signature()),
+        "chrf": str(chrf.get_signature()),
+        "exact_match": exact_signature(),
+    }
