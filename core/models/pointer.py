@@ -88,8 +88,10 @@ class Pointer(nn.Module):
         words = functional.pad(
             say.unsqueeze(-1) + generator.log_probs(features), (0, beyond), value=float("-inf")
         )  # (B, V + X)
-        copied = torch.zeros_like(words).scatter_add(1, source, attention.to(words.dtype))
-        return torch.logaddexp(words, copy.unsqueeze(-1) + copied.log())
+        attended = torch.zeros_like(words).scatter_add_(1, source, attention.to(words.dtype))
+        copied = copy.unsqueeze(-1) + attended.gather(1, source).log()  # (B, S)
+        # Only words of the source change; one that stands there twice is written twice alike.
+        return words.scatter(1, source, torch.logaddexp(words.gather(1, source), copied))
 
     def _of_gold(
         self, words: Tensor, features: Tensor, attention: Tensor, source: Tensor, gold: Tensor
