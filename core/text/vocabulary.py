@@ -28,6 +28,10 @@ class Vocabulary(Protocol):
         """Return the UTF-8 bytes that one id adds to a text; none for specials."""
         ...
 
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """Return each id as a person would look at it."""
+        ...
+
     def skip_ids(self, words: Iterable[str]) -> list[int]:
         """Return the ids that must not be said where ``words`` must not."""
         ...
@@ -70,6 +74,14 @@ class SourceVocabulary:
         """Return the UTF-8 bytes that one id adds to a text; none for specials."""
         beyond = id_ - self._tokenizer.size
         return self._words[beyond] if beyond >= 0 else self._tokenizer.spelling(id_)
+
+    def pieces(self, ids: Iterable[int]) -> list[str]:
+        """Return each id as a person would look at it; a word of the source without its space."""
+        beyond = [word.strip() for word in self._beyond]
+        size = self._tokenizer.size
+        return [
+            beyond[id_ - size] if id_ >= size else self._tokenizer.pieces([id_])[0] for id_ in ids
+        ]
 
     def skip_ids(self, words: Iterable[str]) -> list[int]:
         """Return the ids that must not be said where ``words`` must not, ascending.

@@ -39,7 +39,9 @@ EVERY_SPEC = pytest.mark.parametrize("spec", SPECS, ids=lambda spec: repr(spec.a
 
 def model_of(spec: ModelSpec) -> Seq2Seq:
     torch.manual_seed(0)
-    return build(spec, vocabulary_size=V)
+    model = build(spec, vocabulary_size=V)
+    assert isinstance(model, Seq2Seq)
+    return model
 
 
 def batch_of(*rows: tuple[list[int], list[int]], padding: int = 0) -> Batch:

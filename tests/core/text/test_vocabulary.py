@@ -40,6 +40,8 @@ def test_spelled_ids_are_encoded_ids_with_every_unknown_apart(
     kind: str, byte_fallback: bool, text: str
 ) -> None:
     tokenizer = trained(kind, byte_fallback=byte_fallback)
+    if kind == "word":
+        text = text.replace("▁", "")  # the model's own space: it would part a word
 
     ids = [id_ for id_, _ in tokenizer.spell(text)]
 
@@ -71,6 +73,7 @@ def test_unknown_words_are_numbered_as_they_come_over_all_turns_together() -> No
     assert vocabulary.source == [my, name, is_, anna, bell, SEP, is_, bell, carl, known]
     assert vocabulary.encode("Carl is Dora Eve Anna") == [carl, is_, UNK, UNK, anna]
     assert vocabulary.decode([bell, is_, UNK, carl]) == "Bell is Carl"
+    assert vocabulary.pieces([bell, is_, UNK, carl]) == ["Bell", "▁is", "<unk>", "Carl"]
 
 
 def test_what_was_cut_off_from_the_source_is_not_known() -> None:
