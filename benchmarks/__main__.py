@@ -1,23 +1,29 @@
 """Run the benchmarks: all of them, or those named. Exits 1 when one misses its limit."""
 
+import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import replies
-
-BENCHMARKS: dict[str, Callable[[], bool]] = {"replies": replies.main}
+from benchmarks import corpus, replies
 
 
-def main(names: list[str]) -> int:
+def main(arguments: list[str]) -> int:
     """Run what is named and return the exit status."""
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        print(f"no benchmark called {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all of them if none is named")
+    parser.add_argument("--pairs", type=int, default=corpus.PAIRS, help="corpus: how many")
+    options = parser.parse_args(arguments)
+    benchmarks: dict[str, Callable[[], bool]] = {
+        "replies": replies.main,
+        "corpus": lambda: corpus.main(options.pairs),
+    }
+    if unknown := [name for name in options.names if name not in benchmarks]:
+        print(f"no benchmark called {', '.join(unknown)}; there are: {', '.join(benchmarks)}")
         return 2
     kept = True
-    for name in names or BENCHMARKS:
-        print(f"== {name}")
-        kept = BENCHMARKS[name]() and kept
+    for name in options.names or benchmarks:
+        print(f"== {name}", flush=True)
+        kept = benchmarks[name]() and kept
     return 0 if kept else 1
 
 
