@@ -10,7 +10,8 @@ from torch import Tensor
 
 from core.data.arrays import Lengths, Ragged, RaggedWriter, Tokens
 from core.data.examples import Exchange
-from core.text.tokenizer import BOS, EOS, PAD, UNK, Tokenizer
+from core.text.kinds import TextTokenizer
+from core.text.tokenizer import BOS, EOS, PAD, UNK
 from core.text.vocabulary import read_source
 
 
@@ -25,7 +26,7 @@ class EncodedPairs:
     def encode(
         cls,
         exchanges: Iterable[Exchange],
-        tokenizer: Tokenizer,
+        tokenizer: TextTokenizer,
         *,
         max_source_tokens: int,
         max_target_tokens: int,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.data.arrays import ArrayWriter, Tokens
-from core.text.tokenizer import Tokenizer
+from core.text.kinds import TextTokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class EncodedText:
     def encode(
         cls,
         texts: Iterable[str],
-        tokenizer: Tokenizer,
+        tokenizer: TextTokenizer,
         *,
         directory: Path | None = None,
         end: int | None = None,

@@ -1,41 +1,38 @@
 """From examples to a bundle, with no database and no queue: what recipes and jobs both run."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from core.data.batches import EncodedPairs
-from core.data.examples import Example, Exchange, exchanges
-from core.errors import InputError
-from core.metrics.text import corpus_scores, signatures, variety
 from core.models.build import build
-from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
-from core.pipelines.respond import decode_batch
+from core.pipelines.evaluating import (
+    answers,
+    figures,
+    held_out,
+    likelihood,
+    scorer,
+    signatures_of,
+)
+from core.pipelines.looking import attention_maps
+from core.pipelines.preparing import Examples, Prepared, learn_vocabulary, prepare
 from core.specs import Plan
-from core.text.tokenizer import Tokenizer
+from core.text.kinds import TextTokenizer, open_tokenizer
+from core.training.events import Divided, Snapshot, Started
 from core.training.events import Event as LoopEvent
-from core.training.events import Snapshot
-from core.training.lessons import PairLessons
-from core.training.loop import fit, validation_losses
+from core.training.loop import fit
+from core.training.precision import pick_device
 from core.training.state import TrainingState, load_state
+from core.training.team import ALONE, Team
 
-REPORTED = 200  # held-out examples that the report decodes
-SHOWN = 10  # of which it shows these many
-DECODE_BATCH = 50
-
-
-class Examples(Protocol):
-    """A corpus that can be read again and again, in the same order each time."""
-
-    def __call__(self, split: str, /) -> Iterable[Example]:
-        """Yield the examples of ``split``."""
-        ...
+SHOWN = 10  # held-out examples that a report shows
+TELL_EVERY = 50  # of those that it decodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +53,11 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """The end: the bundle as bytes, and what its report says."""
+    """The end: the bundle as bytes, and what its report says.
+
+    ``report`` has a ``run`` that the bundle has not: seconds, threads and machine, without which
+    the same seed gives the same bytes.
+    """
 
     data: bytes = field(repr=False)
     step: int
@@ -74,107 +75,150 @@ def learn(
     scratch: Path,
     resume: bytes | None = None,
     due: Callable[[], bool] = lambda: False,
+    vectors: Path | None = None,
+    team: Team = ALONE,
 ) -> Iterator[Event]:
     """Train a model on ``examples`` as ``plan`` says; the last event is Finished.
 
     ``scratch`` is a directory for encoded data. ``resume`` is what a Saved event carried.
+    ``vectors`` is a file of word vectors that embeddings begin with. Every process of a ``team``
+    runs this on the same examples; rank 0 alone saves and finishes.
     Raises InputError where a split that is needed is empty.
     """
     state, tokenizer = _resumed(plan, resume)
     if tokenizer is None:
         yield Stage("tokenizer", f"{plan.tokenizer.kind}, up to {plan.tokenizer.vocabulary_size}")
-        tokenizer = Tokenizer.train(_texts(examples), plan.tokenizer)
+        tokenizer = learn_vocabulary(examples, plan)
     yield Stage("encode", f"{tokenizer.size} pieces in the vocabulary")
-    train = _encoded(examples, "train", plan, tokenizer, scratch)
-    valid = _encoded(examples, "valid", plan, tokenizer, scratch)
-    model = _fresh(plan, tokenizer)
-    yield Stage("train", f"{len(train)} exchanges, {len(valid)} held out")
-    lessons, exam = PairLessons(train, plan.train), PairLessons(valid, plan.train)
-    for event in fit(model, train=lessons, valid=exam, spec=plan.train, resume=state, due=due):
+    prepared = prepare(examples, plan, tokenizer, scratch)
+    bundle = _fresh(plan, tokenizer)
+    yield Stage("train", prepared.told)
+    watch = _Stopwatch()
+    score = scorer(bundle, examples)
+    run: dict[str, Any] = {}
+    for event in fit(
+        bundle.model,
+        train=prepared.train.batches,
+        valid=prepared.valid.batches,
+        spec=plan.train,
+        resume=state,
+        due=due,
+        clock=watch.seconds,
+        score=watch.stopped(score) if score else None,
+        team=team,
+    ):
         if isinstance(event, Snapshot):
             state = event.state
             extra = {"tokenizer": bytes_tensor(tokenizer.model)}
             yield Saved(state.counters.step, state.dump(extra))
-        else:
-            yield event
-    yield Stage("report", f"decoding up to {REPORTED} held-out examples")
-    bundle = Bundle(model, tokenizer, plan, state.counters.step if state else 0, {})
-    yield from _finish(bundle, examples, train, valid)
+            continue
+        if isinstance(event, Started):
+            run = _facts(plan, event)
+        yield event
+    if team.rank == 0 and state is not None:
+        run["seconds"] = state.counters.elapsed_s
+        yield from _finish(replace(bundle, step=state.counters.step), examples, prepared, run)
+
+
+def said(event: Started | Divided) -> str:
+    """Put into words what a training tells without figures."""
+    if isinstance(event, Started):
+        processes = f" in {event.processes} processes" if event.processes > 1 else ""
+        return f"{event.precision} on {event.device}{processes}: {event.reason}"
+    return f"a batch of {event.rows} did not fit into memory, and is learned in parts"
 
 
 def _finish(
-    bundle: Bundle, examples: Examples, train: EncodedPairs, valid: EncodedPairs
+    bundle: Bundle, examples: Examples, prepared: Prepared, run: dict[str, Any]
 ) -> Iterator[Event]:
-    held_out = list(islice(_exchanges(examples, "valid", bundle.plan), REPORTED))
-    outputs: list[tuple[str, float]] = []
-    for start in range(0, len(held_out), DECODE_BATCH):
-        part = held_out[start : start + DECODE_BATCH]
-        best = decode_batch(bundle, [one.context for one in part], [bundle.plan.decode] * len(part))
-        outputs += [(candidates[0].text, candidates[0].score) for candidates in best]
-        yield Stage("report", f"{len(outputs)} of {len(held_out)}")
-    metrics = _metrics(bundle, held_out, [text for text, _ in outputs], valid)
-    report = {
+    """Decode what is held out, and report."""
+    held = held_out(examples, bundle)
+    rows, found = held.all, []
+    yield Stage("report", f"decoding {len(rows)} held-out examples")
+    for answer in answers(bundle, [row.context for row in rows], bundle.plan.decode):
+        found.append(answer)
+        if len(found) % TELL_EVERY == 0 or len(found) == len(rows):
+            yield Stage("report", f"{len(found)} of {len(rows)}")
+    outputs = [answer.text for answer in found]
+    metrics = {
+        **likelihood(bundle, prepared.valid, prefix="valid"),
+        **(likelihood(bundle, prepared.test, prefix="test") if prepared.test else {}),
+        **figures(bundle, held, outputs),
+    }
+    report: dict[str, Any] = {
         "metrics": metrics,
-        "signatures": signatures([text for text, _ in outputs], [one.reply for one in held_out]),
-        "examples": {"train": len(train), "valid": len(valid), "decoded": len(held_out)},
+        "examples": {**prepared.sizes, "decoded": len(rows)},
         "vocabulary_size": bundle.tokenizer.size,
         "parameters": sum(parameter.numel() for parameter in bundle.model.parameters()),
         "samples": [
-            {"context": list(one.context), "target": one.reply, "output": text, "score": score}
-            for one, (text, score) in list(zip(held_out, outputs, strict=True))[:SHOWN]
+            {
+                "context": list(row.context),
+                "target": row.reply,
+                "output": one.text,
+                "score": one.score,
+            }
+            for row, one in zip(rows[:SHOWN], found, strict=False)
         ],
+        "signatures": signatures_of(bundle, held, outputs),
+        "attention": attention_maps(bundle, rows, outputs),
     }
-    whole = Bundle(bundle.model, bundle.tokenizer, bundle.plan, bundle.step, report)
-    yield Finished(write_bundle(whole), bundle.step, metrics, report)
+    whole = replace(bundle, report=report)
+    yield Finished(write_bundle(whole), bundle.step, metrics, {**report, "run": run})
 
 
-def _metrics(
-    bundle: Bundle, held_out: Sequence[Exchange], outputs: Sequence[str], valid: EncodedPairs
-) -> dict[str, Any]:
-    total, tokens = 0.0, 0
-    for loss, count in validation_losses(bundle.model, PairLessons(valid, bundle.plan.train)):
-        total, tokens = total + loss, tokens + count
+def _facts(plan: Plan, started: Started) -> dict[str, Any]:
+    """Return on what a training runs: what its seconds depend on."""
+    capability = torch.backends.cpu.get_cpu_capability()
+    machine = f"{os.cpu_count()} cores, {capability}, torch {torch.__version__}"
+    if started.device.startswith("cuda"):
+        machine = f"{torch.cuda.get_device_name()}, torch {torch.__version__}"
     return {
-        "valid_loss": total / tokens,
-        "valid_perplexity": math.exp(min(total / tokens, 700.0)),
-        **corpus_scores(outputs, [one.reply for one in held_out]),
-        **variety(outputs),
+        "seed": plan.train.seed,
+        "device": started.device,
+        "precision": started.precision,
+        "processes": started.processes,
+        "threads": torch.get_num_threads(),
+        "machine": machine,
     }
 
 
-def _resumed(plan: Plan, resume: bytes | None) -> tuple[TrainingState | None, Tokenizer | None]:
+class _Stopwatch:
+    """Seconds of training alone: decoding for a score on the way is not counted."""
+
+    def __init__(self) -> None:
+        self._aside = 0.0
+
+    def seconds(self) -> float:
+        """Return the time without what was stopped."""
+        return time.monotonic() - self._aside
+
+    def stopped(self, score: Callable[[], Any]) -> Callable[[], Any]:
+        """Return ``score``, during which the watch stands."""
+
+        def aside() -> Any:
+            with self._standing():
+                return score()
+
+        return aside
+
+    @contextmanager
+    def _standing(self) -> Iterator[None]:
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._aside += time.monotonic() - began
+
+
+def _resumed(plan: Plan, resume: bytes | None) -> tuple[TrainingState | None, TextTokenizer | None]:
     if resume is None:
         return None, None
     state, extra = load_state(resume)
-    return state, Tokenizer(plan.tokenizer, tensor_bytes(extra["tokenizer"]))
+    return state, open_tokenizer(plan.tokenizer, tensor_bytes(extra["tokenizer"]))
 
 
-def _exchanges(examples: Examples, split: str, plan: Plan) -> Iterator[Exchange]:
-    for example in examples(split):
-        yield from exchanges(example, context_turns=plan.context_turns)
-
-
-def _texts(examples: Examples) -> Iterator[str]:
-    for example in examples("train"):
-        yield from example.texts
-
-
-def _encoded(
-    examples: Examples, split: str, plan: Plan, tokenizer: Tokenizer, scratch: Path
-) -> EncodedPairs:
-    encoded = EncodedPairs.encode(
-        _exchanges(examples, split, plan),
-        tokenizer,
-        max_source_tokens=plan.train.max_source_tokens,
-        max_target_tokens=plan.train.max_target_tokens,
-        copy_source=plan.model.copy_source,
-        directory=scratch / split,
-    )
-    if len(encoded) == 0:
-        raise InputError(f"the corpus has no {split} examples; import more, or other shares")
-    return encoded
-
-
-def _fresh(plan: Plan, tokenizer: Tokenizer) -> Seq2Seq:
+def _fresh(plan: Plan, tokenizer: TextTokenizer) -> Bundle:
+    """Return an untrained model, where it is to be trained."""
     torch.manual_seed(plan.train.seed)
-    return build(plan.model, vocabulary_size=tokenizer.size)
+    model = build(plan.model, vocabulary_size=tokenizer.size).to(pick_device())
+    return Bundle(model, tokenizer, plan, 0, {})

@@ -4,17 +4,23 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import structlog
 
 from core.data.batches import pad_sources
+from core.data.running import SENTENCE_END
 from core.decoding.search import search
+from core.decoding.step import SIGNS, StepModel
 from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError
+from core.models.language_model import last_words
 from core.pipelines.bundle import Bundle
 from core.queue.messages import Ask, Candidate, Reply
 from core.specs import DecodeSpec, parse
+from core.text.kinds import TextTokenizer
 from core.text.stream import TextStream
-from core.text.vocabulary import read_source
+from core.text.tokenizer import PAD
+from core.text.vocabulary import Vocabulary, read_source
 
 log = structlog.get_logger()
 
@@ -29,19 +35,12 @@ def decode_batch(
 ) -> list[list[Candidate]]:
     """Answer each of ``contexts`` (turns, oldest first) by its own spec; best candidate first.
 
+    A language model does not answer but goes on: what it says comes after the last turn.
     ``on_piece`` hears (row, text) as the text of a row becomes certain, piece by piece.
     """
-    plan = bundle.plan
-    read = [
-        read_source(
-            turns[-plan.context_turns :],
-            bundle.tokenizer,
-            max_tokens=plan.train.max_source_tokens,
-            copied=plan.model.copy_source,
-        )
-        for turns in contexts
-    ]
-    source, mask = pad_sources([ids for ids, _ in read])
+    read = [_read(bundle, turns) for turns in contexts]
+    device = next(bundle.model.parameters()).device
+    source, mask = (part.to(device) for part in pad_sources([ids for ids, _ in read]))
     streams = [TextStream(vocabulary) for _, vocabulary in read]
 
     def tell(row: int, piece: str) -> None:
@@ -52,7 +51,7 @@ def decode_batch(
         tell(row, streams[row].push(token))
 
     found = search(
-        bundle.model,
+        cast("StepModel[Any]", bundle.model),
         source,
         mask,
         specs=specs,
@@ -61,6 +60,9 @@ def decode_batch(
             vocabulary.skip_ids(spec.skip)
             for (_, vocabulary), spec in zip(read, specs, strict=True)
         ],
+        first=last_words(source, mask) if bundle.plan.model.is_language_model else None,
+        end=_end(bundle.tokenizer),
+        signs=(PAD,) if bundle.tokenizer.end is None else SIGNS,
     )
     for row, stream in enumerate(streams):
         tell(row, stream.flush())
@@ -68,6 +70,31 @@ def decode_batch(
         [Candidate(vocabulary.decode(one.tokens), one.score) for one in hypotheses]
         for (_, vocabulary), hypotheses in zip(read, found, strict=True)
     ]
+
+
+def _read(bundle: Bundle, turns: Sequence[str]) -> tuple[list[int], Vocabulary]:
+    """Return the ids that the model is to read, and what turns its answer into text.
+
+    A language model hears an end before a text that has no beginning yet.
+    """
+    plan = bundle.plan
+    ids, vocabulary = read_source(
+        turns[-plan.context_turns :],
+        bundle.tokenizer,
+        max_tokens=plan.train.max_source_tokens,
+        copied=plan.model.copy_source,
+    )
+    end = _end(bundle.tokenizer)
+    if plan.model.is_language_model and not ids and end is not None:
+        return [end], vocabulary
+    return ids, vocabulary
+
+
+def _end(tokenizer: TextTokenizer) -> int | None:
+    """Return the id that ends an answer; a closed vocabulary may have a word for that."""
+    if tokenizer.end is not None:
+        return tokenizer.end
+    return next(iter(tokenizer.skip_ids([SENTENCE_END])), None)
 
 
 class Responder:

@@ -19,14 +19,14 @@ from core.errors import (
     NotFoundError,
     UnavailableError,
 )
-from core.pipelines.learn import Event, Finished, Saved, Stage, learn
+from core.pipelines.learn import Event, Finished, Saved, Stage, learn, said
 from core.pipelines.lease import Lease
 from core.pipelines.tidy import forget_blobs, forget_ended_snapshots
 from core.specs import TrainJob, parse
 from core.storage import aliases, checkpoints, corpora, jobs, snapshots
 from core.storage.blobs import Blobs
 from core.storage.tables import EventKind, Split
-from core.training.events import Measured, Progress, Validated
+from core.training.events import Divided, Measured, Progress, Started, Validated
 
 log = structlog.get_logger()
 
@@ -151,6 +151,8 @@ class _Training:
                 self._measure(event)
             case Stage():
                 self._enter(event)
+            case Started() | Divided():
+                self._log(said(event))
             case Saved():
                 self._save(event)
             case Finished():
@@ -169,6 +171,10 @@ class _Training:
             with self.workshop.sessions.begin() as session:
                 data = {"stage": stage.name, "message": f"{stage.name}: {stage.detail}"}
                 self._add(session, EventKind.LOG, data)
+
+    def _log(self, message: str) -> None:
+        with self.workshop.sessions.begin() as session:
+            self._add(session, EventKind.LOG, {"message": message})
 
     def _save(self, event: Saved) -> None:
         """Blob first, then the row under the attempt; the snapshot before it is thrown away."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from services.cli.curve import sparkline
 from services.cli.following import Event
+from services.cli.headlines import figure, name
 from services.cli.screen import duration
 
 CURVE_WIDTH = 60
@@ -28,6 +29,7 @@ class Picture:
         self.progress: dict[str, Any] = {}
         self.train: dict[int, float] = {}  # step -> loss
         self.valid: dict[int, float] = {}
+        self.scores: dict[str, dict[int, float]] = {}  # by metric, of held-out examples
         self._logs: deque[str] = deque(maxlen=SHOWN_LOGS)
         self._pace: deque[tuple[float, int]] = deque(maxlen=PACE_POINTS)  # elapsed_s, step
 
@@ -65,6 +67,7 @@ class Picture:
             _part(told, "epoch", "epoch {}"),
             _part(told, "loss", "loss {:.3f}"),
             f"valid {self.valid[max(self.valid)]:.3f}" if self.valid else "",
+            *(f"{name(key)} {figure(key, one[max(one)])}" for key, one in self.scores.items()),
             _part(told, "learning_rate", "lr {:.2e}"),
             _part(told, "tokens_per_s", "{:,.0f} tokens/s"),
             _part(told, "elapsed_s", "{:.0f} s"),
@@ -95,16 +98,23 @@ class Picture:
                 grid.add_row(
                     label, Text(drawn, style="green"), f"{losses[0]:.3f} → {losses[-1]:.3f}"
                 )
+        for key, points in self.scores.items():
+            values = list(points.values())
+            drawn = sparkline(values, width=CURVE_WIDTH)
+            told = f"{figure(key, values[0])} → {figure(key, values[-1])}"
+            grid.add_row(name(key), Text(drawn, style="cyan"), told)
         return grid
 
     def _measure(self, step: int, data: Mapping[str, Any]) -> None:
-        for points, key in ((self.train, "loss"), (self.valid, "valid_loss")):
-            loss = data.get(key)
-            if isinstance(loss, int | float):
+        curves = [(self.train, data.get("loss")), (self.valid, data.get("valid_loss"))]
+        for key, score in (data.get("scores") or {}).items():
+            curves.append((self.scores.setdefault(key, {}), score))
+        for points, value in curves:
+            if isinstance(value, int | float):
                 # A run that was taken up again tells the steps after its snapshot once more.
                 for later in [known for known in points if known >= step]:
                     del points[later]
-                points[step] = float(loss)
+                points[step] = float(value)
 
     def _advance(self, progress: dict[str, Any]) -> None:
         self.progress = {**self.progress, **progress}

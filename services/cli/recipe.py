@@ -1,16 +1,46 @@
 """``malgil recipe``: what can be trained by name."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from core.data.examples import Dialogue, Pair, Text
+from core.data.writing import write_jsonl
 from core.recipes import RECIPES, find
+from services.cli.client import settings
+from services.cli.gathering import own
 from services.cli.options import JsonFlag
+from services.cli.reporting import report
 from services.cli.running import run
 from services.cli.screen import Screen, facts, table
 
 app = typer.Typer(help="Plans that can be trained by name.", no_args_is_help=True)
 app.command()(run)
+app.command()(report)
+
+
+@app.command()
+def data(
+    name: Annotated[str, typer.Argument(help="See: malgil recipe list")],
+    out: Annotated[Path, typer.Option(dir_okay=False, help="A .jsonl file to be written.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Write what a recipe learns from as a file that can be uploaded, with its splits.
+
+    malgil corpus add FILE --name NAME --kind KIND --split split makes a corpus of it, divided as
+    the recipe divides it.
+    """
+    screen = Screen(as_json=as_json)
+    recipe = find(name)
+    corpus = own(recipe, settings().data)
+    with out.open("wb") as file:
+        count = write_jsonl(corpus, file)
+    example = next(one for examples in corpus.values() for one in examples)
+    kind = {Pair: "pairs", Dialogue: "dialogues", Text: "text"}[type(example)]
+    add = f"malgil corpus add {out} --name {name} --kind {kind} --split split"
+    told = {"out": str(out), "examples": count, "kind": kind, "add": add}
+    screen.result(told, f"{out}: {count:,} examples of {kind}. To upload them: {add}")
 
 
 @app.command("list")

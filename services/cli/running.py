@@ -1,39 +1,44 @@
 """``malgil recipe run``: train by name with no server at all."""
 
+import os
+import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from collections import deque
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from rich.live import Live
+from rich.text import Text
 
 from core.data.columns import Columns
-from core.data.examples import Example, example_of
-from core.pipelines.importing import ImportRequest, checked_rows
+from core.data.examples import Example, Split
+from core.pipelines.importing import ImportRequest
 from core.pipelines.threads import use_threads
 from core.recipes import Recipe, find
 from core.specs import Plan, merge
 from services.cli.client import settings
 from services.cli.failures import refused
 from services.cli.following import Event
+from services.cli.gathering import Corpus, cut, given, own, told
+from services.cli.headlines import headline
 from services.cli.options import JsonFlag
 from services.cli.picture import Picture
+from services.cli.results import Curve, Result, write_result
 from services.cli.screen import Screen, facts, size
 from services.cli.train import overrides
 from services.cli.watching import SCORES
-from services.embedded.children import SOURCES
 
 if TYPE_CHECKING:
     from core.pipelines.learn import Event as Learned
     from core.pipelines.learn import Finished
+    from core.training.team import Team
 
 SHOWN_SAMPLES = 5
 TRIAL = "This was only a trial (--quick): it tries the way, and its replies are no good."
-
-Corpus = dict[str, list[Example]]  # by split
 
 
 def run(
@@ -41,37 +46,74 @@ def run(
     *,
     corpus: Annotated[
         list[Path] | None,
-        typer.Option(exists=True, dir_okay=False, help="Your own files, instead of examples/."),
+        typer.Option(exists=True, dir_okay=False, help="Your own files, instead of its own."),
     ] = None,
-    kind: Annotated[Literal["pairs", "dialogues"], typer.Option(help="What they hold.")] = "pairs",
+    kind: Annotated[
+        Literal["pairs", "dialogues", "text"] | None,
+        typer.Option(help="What they hold, if the recipe reads several kinds."),
+    ] = None,
     source: Annotated[str | None, typer.Option(help="Column that is read.")] = None,
     target: Annotated[str | None, typer.Option(help="Column that is to be written.")] = None,
     turns: Annotated[str | None, typer.Option(help="Column of a dialogue's turns.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Column of a mail's subject; goes before what is read.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Column that says train, valid or test.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of minutes.")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Another beginning.")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.seed=2.")
     ] = None,
+    vectors: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Word vectors to begin with (GloVe)."),
+    ] = None,
+    processes: Annotated[int, typer.Option(min=1, help="That learn as one.")] = 1,
     out: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Where the checkpoint goes.")
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Where malgil recipe report looks.")
     ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a recipe here and now, with no server; show the curve and what came of it."""
-    screen = Screen(as_json=as_json)
     recipe = find(name)
+    kind = kind or recipe.corpus_kinds[0]
     if kind not in recipe.corpus_kinds:
         raise refused("kind", f"{name} reads {' or '.join(recipe.corpus_kinds)}, not {kind}")
     plan = _plan(recipe, quick=quick, seed=seed, set_=set_ or [])
-    threads = settings().threads
-    columns = Columns(source=source, target=target, turns=turns)
-    files = corpus or [SOURCES / "examples" / file for file in recipe.examples]
-    examples = _read(files, ImportRequest(name=name, kind=kind, columns=columns))
-    use_threads(threads)
-    finished = _learn(examples, plan, Picture(name), screen)
+    environment, screen = settings(), Screen(as_json=as_json)
+    columns = Columns(source=source, target=target, turns=turns, subject=subject, split=split)
+    if corpus:
+        examples = given(recipe, corpus, ImportRequest(name=name, kind=kind, columns=columns))
+    else:
+        examples = own(recipe, environment.data)
+    use_threads(_threads(environment.threads, processes))
+    listener = _Listener(Picture(name), screen)
+    with _team(processes) as team:
+        events = _events(cut(examples) if quick else examples, plan, vectors, team)
+        if team.rank > 0:  # another one tells, and keeps what comes of it
+            deque(events, maxlen=0)
+            return
+        finished = listener.hear(events)
     if out is not None:
         out.write_bytes(finished.data)
-    _show(finished, out, screen)
+    _show(recipe, finished, out, screen)
+    if results is not None:
+        made = Result(
+            recipe=name,
+            seed=plan.train.seed,
+            quick=quick,
+            data=told(recipe, corpus, finished.report["examples"]),
+            plan=plan.model_dump(mode="json"),
+            curve=listener.curve.points,
+            metrics=finished.metrics,
+            report=finished.report,
+        )
+        screen.say(f"{write_result(made, results)}: for malgil recipe report")
     if quick:
         screen.say(TRIAL)
 
@@ -83,44 +125,73 @@ def _plan(recipe: Recipe, *, quick: bool, seed: int | None, set_: list[str]) -> 
     return merge(plan, overrides(set_))
 
 
-def _read(paths: Sequence[Path], request: ImportRequest) -> Corpus:
-    """Read whole files into memory; raises DataError where too many lines are bad."""
-    corpus: Corpus = {"train": [], "valid": [], "test": []}
-    with ExitStack() as stack:
-        files = [(path.name, stack.enter_context(path.open("rb"))) for path in paths]
-        _, rows = checked_rows(files, request)
-        for split, _, content in rows:
-            corpus[split].append(example_of(content))
-    return corpus
+def _threads(asked: int, processes: int) -> int:
+    """Return how many threads each of ``processes`` has, so that all have ``asked`` together."""
+    return asked if processes == 1 else max((asked or os.cpu_count() or 1) // processes, 1)
 
 
-def _learn(corpus: Corpus, plan: Plan, picture: Picture, screen: Screen) -> "Finished":
-    """Train while ``picture`` is drawn."""
-    from core.pipelines.learn import Finished, learn
+def _team(processes: int) -> AbstractContextManager["Team"]:
+    """Return the team that trains: the others run the command that this process was given."""
+    from core.pipelines.parallel import team_of
 
-    live = Live(picture, console=screen.out, refresh_per_second=8) if screen.is_live else None
-    with tempfile.TemporaryDirectory(prefix="malgil-") as scratch, live or nullcontext():
-        for learned in learn(corpus.__getitem__, plan, scratch=Path(scratch)):
-            if isinstance(learned, Finished):
-                return learned
-            for event in _told(learned):
-                line = picture.hear(event)
-                if screen.as_json:
-                    screen.line({"event": event.kind, **event.numbers(), "data": event.data})
-                elif live is None and (line or event.kind == "metrics"):
-                    screen.say(f"{picture.name}: {line or picture.figures()}")
-    raise RuntimeError("the training ended without a bundle")
+    return team_of(processes, [sys.executable, "-m", "services.cli.main", *sys.argv[1:]])
+
+
+def _events(corpus: Corpus, plan: Plan, vectors: Path | None, team: "Team") -> Iterator["Learned"]:
+    """Train, with a directory for what is encoded."""
+    from core.pipelines.learn import learn
+
+    def examples(split: str) -> list[Example]:
+        return corpus[cast(Split, split)]
+
+    with tempfile.TemporaryDirectory(prefix="malgil-") as scratch:
+        yield from learn(examples, plan, scratch=Path(scratch), vectors=vectors, team=team)
+
+
+class _Listener:
+    """Hears the events of a training: draws them, or prints them, and keeps the curve."""
+
+    def __init__(self, picture: Picture, screen: Screen) -> None:
+        self.picture = picture
+        self.screen = screen
+        self.curve = Curve()
+
+    def hear(self, events: Iterator["Learned"]) -> "Finished":
+        """Listen to the end, and return it."""
+        from core.pipelines.learn import Finished
+
+        screen, finished = self.screen, None
+        live = Live(self.picture, console=screen.out, refresh_per_second=8)
+        with live if screen.is_live else nullcontext():
+            for learned in events:
+                if isinstance(learned, Finished):
+                    finished = learned
+                for event in _told(learned):
+                    self._take(event)
+        if finished is None:
+            raise RuntimeError("the training ended without a bundle")
+        return finished
+
+    def _take(self, event: Event) -> None:
+        self.curve.hear(event)
+        line = self.picture.hear(event)
+        if self.screen.as_json:
+            self.screen.line({"event": event.kind, **event.numbers(), "data": event.data})
+        elif not self.screen.is_live and (line or event.kind == "metrics"):
+            self.screen.say(f"{self.picture.name}: {line or self.picture.figures()}")
 
 
 def _told(learned: "Learned") -> Iterator[Event]:
     """Say an event of learning as a job would have said it."""
-    from core.pipelines.learn import Stage
-    from core.training.events import Measured, Progress, Validated
+    from core.pipelines.learn import Stage, said
+    from core.training.events import Divided, Measured, Progress, Started, Validated
 
     match learned:
         case Stage():
             yield Event("progress", {"stage": learned.name})
             yield Event("log", {"message": f"{learned.name}: {learned.detail}"})
+        case Started() | Divided():
+            yield Event("log", {"message": said(learned)})
         case Progress():
             yield Event("progress", {"stage": "train", **asdict(learned)})
         case Measured() | Validated():
@@ -128,16 +199,26 @@ def _told(learned: "Learned") -> Iterator[Event]:
             yield Event("metrics", data, step=data.pop("step"))
 
 
-def _show(finished: "Finished", out: Path | None, screen: Screen) -> None:
+def _show(recipe: Recipe, finished: "Finished", out: Path | None, screen: Screen) -> None:
+    """Print the figures, some samples, and last the one that counts."""
     samples = finished.report["samples"][:SHOWN_SAMPLES]
-    told: list[tuple[str, Any]] = [
-        *((key.replace("_", " "), finished.metrics[key]) for key in SCORES),
+    line = headline(recipe.headline, finished.metrics)
+    reached = recipe.headline.reached(finished.metrics.get(recipe.headline.metric))
+    figures: list[tuple[str, Any]] = [
+        *((key.replace("_", " "), finished.metrics.get(key)) for key in SCORES),
         ("parameters", f"{finished.report['parameters']:,}"),
+        ("seconds", f"{finished.report['run']['seconds']:.1f}"),
         ("checkpoint", f"{out} ({size(len(finished.data))})" if out else None),
     ]
     lines = [
         (" | ".join(one["context"]), f"{one['output']}  (wanted: {one['target']})")
         for one in samples
     ]
-    data = {"metrics": finished.metrics, "report": finished.report, "out": str(out or "")}
-    screen.result(data, facts(told), "", facts(lines))
+    data = {
+        "metrics": finished.metrics,
+        "report": finished.report,
+        "headline": line,
+        "reached": reached,
+        "out": str(out or ""),
+    }
+    screen.result(data, facts(figures), "", facts(lines), "", Text(line))

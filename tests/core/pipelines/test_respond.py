@@ -24,6 +24,9 @@ class Poisoned:
         self.model = model
         self.poison = poison
 
+    def parameters(self):
+        return self.model.parameters()
+
     def start(self, source, mask):
         self.left = 3 if (source == self.poison).any() else 1000
         return self.model.start(source, mask)

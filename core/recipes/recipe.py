@@ -1,0 +1,62 @@
+"""What a recipe is: a plan with a name, what it learns from, and the figure it should reach."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal
+
+from core.recipes.materials import Material
+from core.specs import Plan, merge
+
+CorpusKind = Literal["pairs", "dialogues", "text"]
+Sense = Literal["at_least", "at_most"]
+
+QUICK: Mapping[str, Any] = MappingProxyType(
+    {
+        "tokenizer": {"vocabulary_size": 2000},
+        "model": {"embedding_dim": 32, "hidden_dim": 48},
+        "train": {
+            "max_epochs": 2,
+            "validate_every": 20,
+            "time_limit_s": 10.0,
+            "score_rows": 20,
+            "report_rows": 40,
+        },
+        "decode": {"beam_size": 1},
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The one figure that a recipe is judged by, and what others reached."""
+
+    metric: str  # a key of the report's metrics
+    figure: float | None = None  # on the scale of the metric
+    sense: Sense | None = None  # none: the figure is only told beside ours
+    source: str = ""  # whose figure it is
+
+    def reached(self, value: float | None) -> bool | None:
+        """Tell whether ``value`` is good enough; None where nothing is to be reached."""
+        if self.figure is None or self.sense is None or value is None:
+            return None
+        return value >= self.figure if self.sense == "at_least" else value <= self.figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A named plan, what it learns from unless told otherwise, and how it shrinks for a trial."""
+
+    name: str
+    family: str  # recipes of one family are compared with each other
+    title: str
+    description: str
+    corpus_kinds: tuple[CorpusKind, ...]
+    plan: Plan
+    material: Material
+    headline: Target
+    quick: Mapping[str, Any]  # laid over the plan by ``--quick``; sizes only
+
+    def quick_plan(self) -> Plan:
+        """Return the plan made small: minutes become seconds, and the result is only a trial."""
+        return merge(self.plan, dict(self.quick))

@@ -1,0 +1,82 @@
+"""What a recipe is run on: its own material, or the files that somebody names."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+from core.data.examples import Example, Split, Text, example_of
+from core.data.materials import read
+from core.pipelines.importing import ImportRequest, checked_rows
+from core.recipes import Recipe
+from services.cli.failures import refused
+from services.embedded.children import SOURCES
+
+Corpus = dict[Split, list[Example]]
+
+QUICK_LIMITS: Mapping[Split, int] = {"train": 400, "valid": 60, "test": 20}  # examples of a trial
+QUICK_PIECES = 20  # of running text, whose pieces are long
+
+
+def own(recipe: Recipe, data: Path) -> Corpus:
+    """Read what ``recipe`` learns from by itself, below ``data`` or in the project's examples.
+
+    Raises InputError saying what to set where a file is missing.
+    """
+    material = recipe.material
+    if not material.files and material.reader not in {"calculator", "algorithms", "names"}:
+        raise refused("--corpus", f"{recipe.name} has no data of its own; name yours")
+    return read(material, SOURCES / "examples" if material.shipped else data)
+
+
+def given(recipe: Recipe, files: Sequence[Path], request: ImportRequest) -> Corpus:
+    """Read ``files`` as an import would; raises DataError where too many lines are bad.
+
+    Running text in the format of the Penn Treebank is what it is told to be: of three files,
+    the first is learned from, the second validates, the third tests.
+    """
+    if recipe.material.reader == "penn":
+        return _penn(recipe, files)
+    corpus: Corpus = {"train": [], "valid": [], "test": []}
+    with ExitStack() as stack:
+        opened = [(path.name, stack.enter_context(path.open("rb"))) for path in files]
+        _, rows = checked_rows(opened, request)
+        for split, _, content in rows:
+            corpus[split.value].append(example_of(content))
+    return corpus
+
+
+def cut(corpus: Corpus) -> Corpus:
+    """Keep as much as a trial needs."""
+    return {
+        split: examples[: QUICK_PIECES if _is_running(examples) else QUICK_LIMITS[split]]
+        for split, examples in corpus.items()
+    }
+
+
+def _is_running(examples: Sequence[Example]) -> bool:
+    return bool(examples) and isinstance(examples[0], Text)
+
+
+def told(recipe: Recipe, files: Sequence[Path] | None, sizes: Mapping[str, int]) -> str:
+    """Say in words what a run learned from, and how much of it there was."""
+    names = [path.name for path in files or ()] or list(recipe.material.files)
+    counts = [
+        f"{sizes[key]:,}{unit}"
+        for key, unit in (("train", ""), ("train_tokens", " tokens"))
+        if key in sizes
+    ]
+    counts += [f"{sizes[key]:,} held out" for key in ("valid", "valid_tokens") if key in sizes]
+    return f"{', '.join(names) or 'made up'}: {', '.join(counts)}"
+
+
+def _penn(recipe: Recipe, files: Sequence[Path]) -> Corpus:
+    train, valid, test = (*(str(path.absolute()) for path in files[:3]), *("", "", ""))[:3]
+    material = replace(
+        recipe.material,
+        files=(train,),
+        valid_files=(valid,) if valid else (),
+        test_files=(test,) if test else (),
+        valid=0 if valid else recipe.material.valid,
+    )
+    return read(material, Path("/"))
