@@ -25,6 +25,10 @@ def read(material: Material, root: Path) -> dict[Split, list[Example]]:
     """
     if make := _MAKERS.get(material.reader):
         return {split: list(examples) for split, examples in make(material).items()}
+    if not material.files:
+        raise InputError(
+            "This comes with no data: name your own with --corpus FILE.", field="corpus"
+        )
     for name in material.files + material.valid_files + material.test_files:
         if not (root / name).is_file():
             raise _missing(name, root)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.data.columns import GUESSED, Columns
@@ -23,11 +24,22 @@ def bad_line(name: str, number: int, reason: str) -> DataError:
 
 def good_lines(name: str, root: Path) -> Iterator[RawLine]:
     """Yield the lines of a UTF-8 file; raises DataError at the first that cannot be read."""
-    with (root / name).open("rb") as file:
+    with (root / name).open("rb") as file, _named(name):
         for line in lines(file):
             if line.problem:
                 raise bad_line(name, line.number, line.problem)
             yield line
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Put the name of the file before an error that does not have it."""
+    try:
+        yield
+    except DataError as error:
+        if str(error).startswith(name):
+            raise
+        raise DataError(f"{name}: {error}", lines=error.lines, field=error.field) from error
 
 
 def toy(files: Sequence[str], root: Path, material: Material) -> Iterator[Example]:
@@ -85,7 +97,7 @@ def abstracts(files: Sequence[str], root: Path, material: Material) -> Iterator[
 def _from_format(
     name: str, root: Path, kind: Kind, format_: Format, columns: Columns
 ) -> Iterator[Example]:
-    with (root / name).open("rb") as file:
+    with (root / name).open("rb") as file, _named(name):
         for line in read_format(file, format=format_, kind=kind, columns=columns):
             if line.example is None:
                 raise bad_line(name, line.number, line.problem or "")
