@@ -1,8 +1,9 @@
 """A corpus larger than one would hold in memory: from a file to an epoch of batches.
 
-Two processes go the whole way, one with a fifth of the pairs. Fails when at some stage the one with
-all of them needs more than LIMIT_MB of memory above the other: then something grows with the corpus.
-Pages of mapped files are told apart, for the kernel takes them back whenever others want memory.
+Two processes go the whole way, one with a fifth of the pairs. Fails when at some stage the one
+with all of them needs more than LIMIT_MB of memory above the other: then something grows with the
+corpus. The vocabulary is left out: it takes what its sample takes. Pages of mapped files are told
+apart, for the kernel takes them back whenever others want memory.
 """
 
 import argparse
@@ -128,7 +129,8 @@ class _Way:
         texts = (text for one in self._exchanges() for text in (one.context[0], one.reply))
         spec = TokenizerSpec(vocabulary_size=8000)
         tokenizer = Tokenizer.train(islice(texts, VOCABULARY_TEXTS), spec)
-        self._tell(f"vocabulary of {tokenizer.size}", VOCABULARY_TEXTS // 2, began)
+        self._tell("in the vocabulary", min(VOCABULARY_TEXTS // 2, self.pairs), began)
+        del self.most_mb["in the vocabulary"]
         return tokenizer
 
     def encode(self, tokenizer: Tokenizer) -> EncodedPairs:
