@@ -10,11 +10,13 @@ import typer
 
 from services.cli.client import Client, connect
 from services.cli.corpora import upload
+from services.cli.explaining import explain
 from services.cli.failures import refused
 from services.cli.options import JsonFlag, Limit
 from services.cli.screen import Screen, facts, moment, size, table
 
 app = typer.Typer(help="Names, and the checkpoints behind them.", no_args_is_help=True)
+app.command()(explain)
 
 SCORES = ("valid_loss", "bleu", "chrf", "exact_match")
 
