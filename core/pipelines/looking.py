@@ -10,9 +10,8 @@ from core.data.batches import pad_sources
 from core.data.examples import Exchange
 from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle
-from core.text.kinds import TextTokenizer
 from core.text.tokenizer import BOS, EOS, UNK
-from core.text.vocabulary import Vocabulary, read_source
+from core.text.vocabulary import read_source
 
 MAPS = 4
 LONGEST = 40  # pieces of either side: longer ones make no picture
@@ -54,17 +53,7 @@ def _maps(
         if weights is None:
             return
         yield {
-            "source": _pieces(ids or [UNK], tokenizer, vocabulary),
-            "output": _pieces([*said, EOS], tokenizer, vocabulary),
+            "source": vocabulary.pieces(ids or [UNK]),
+            "output": vocabulary.pieces([*said, EOS]),
             "weights": [[round(one, DIGITS) for one in line] for line in weights[0].tolist()],
         }
-
-
-def _pieces(ids: Sequence[int], tokenizer: TextTokenizer, vocabulary: Vocabulary) -> list[str]:
-    """Return what a person would call ``ids``, those of words beyond the vocabulary too."""
-    return [
-        tokenizer.pieces([id_])[0]
-        if id_ < tokenizer.size
-        else vocabulary.spelling(id_).decode(errors="replace")
-        for id_ in ids
-    ]

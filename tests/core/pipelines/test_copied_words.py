@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from core.data.examples import Exchange
 from core.models.build import build
 from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, read_bundle, write_bundle
+from core.pipelines.looking import attention_maps
 from core.pipelines.respond import decode_batch
 from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec
 from core.text.kinds import train_tokenizer
@@ -58,3 +60,13 @@ def test_a_word_of_the_source_can_be_skipped() -> None:
     answer = decode_batch(bundle, [CONTEXTS[1]], [spec])[0][0].text
 
     assert set(answer.split()) == {"known"}
+
+
+def test_an_attention_map_names_copied_words() -> None:
+    exchange = Exchange(("my name is Ζωή",), "")
+
+    (found,) = attention_maps(bundle_of("word"), [exchange], ["known Ζωή Bell"])
+
+    assert found["source"] == ["▁my", "▁name", "▁is", "Ζωή"]
+    assert found["output"] == ["▁known", "Ζωή", "<unk>", "</s>"]
+    assert [round(sum(line), 1) for line in found["weights"]] == [1.0] * 4
