@@ -26,6 +26,8 @@ def add_corpus(
     content: dict[str, Any] = {"source": "a", "target": "b"}
     if kind == CorpusKind.DIALOGUES:
         content = {"turns": ["a", "b"]}
+    if kind == CorpusKind.TEXT:
+        content = {"text": "a"}
     splits = [Split.TRAIN] * train + [Split.VALID] * valid
     with sessions.begin() as session:
         corpus = corpora.create(

@@ -58,7 +58,7 @@ def test_a_whole_plan_can_stand_in_place_of_a_recipe(house: House) -> None:
     [
         ({"corpus": "talk"}, "body"),
         ({"corpus": "talk", "recipe": "chat", "plan": {}}, "body"),
-        ({"corpus": "talk", "plan": {"model": {"cell": "rnn"}}}, "plan.model.cell"),
+        ({"corpus": "talk", "plan": {"model": {"cell": "abacus"}}}, "plan.model.cell"),
         ({"corpus": "talk", "plan": {"extra": 1}}, "plan.extra"),
         ({"corpus": "talk", "recipe": "chat", "overrides": {"train": 1}}, "overrides.train"),
         (
@@ -87,16 +87,27 @@ def test_a_corpus_must_fit_and_have_examples(house: House) -> None:
     add_corpus(house.sessions, name="chats", kind=CorpusKind.DIALOGUES)
     add_corpus(house.sessions, name="untrained", train=0)
     add_corpus(house.sessions, name="unheld", valid=0)
+    add_corpus(house.sessions, name="book", kind=CorpusKind.TEXT)
     plan = {"task": "translate"}
+    language = {
+        "task": "language",
+        "model": {"encoder": "none", "bidirectional": False},
+        "decode": {"beam_size": 1},
+    }
     for body in (
         {"corpus": "chats", "recipe": "translate"},
         {"corpus": "chats", "plan": plan},
+        {"corpus": "chats", "plan": language},
+        {"corpus": "book", "recipe": "chat"},
+        {"corpus": "book", "plan": {}},
         {"corpus": "untrained", "recipe": "chat"},
         {"corpus": "unheld", "recipe": "chat"},
     ):
         answer = house.client.post("/v1/jobs", json=body)
         assert answer.status_code == 422, body
         assert answer.json()["errors"][0]["field"] == "corpus"
+    fits = house.client.post("/v1/jobs", json={"corpus": "book", "plan": language})
+    assert fits.status_code == 201, fits.text
 
 
 @pytest.mark.parametrize(
