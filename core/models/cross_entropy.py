@@ -1,12 +1,19 @@
 """The loss of an output layer, without keeping what it does not need.
 
-Sizes: N predictions, F features, V vocabulary.
+Sizes: N predictions, n of them at a time, F features, V vocabulary.
 """
 
+from typing import Any
+
+import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from core.models.precision import widened
+from core.models.precision import matrix_dtype
+
+_SCORES = 4_000_000  # at a time: what stays in cache, and in memory that is used again and again
+_ROWS = 128  # fewer at a time would waste the matrix product
 
 
 def cross_entropy_sum(
@@ -19,10 +26,80 @@ def cross_entropy_sum(
     """Score ``features`` (N, F) by a layer ``weight`` (V, F), ``bias`` (V,) against ``gold`` (N,).
 
     Returns two sums over the predictions: the smoothed cross-entropy (Szegedy et al. 2016, 7),
-    and -log p of the gold words, which carries no gradient.
+    and -log p of the gold words, which carries no gradient. Logits have the precision of matrix
+    products, all that follows that of ``weight``; never more than a few predictions' are there at
+    a time, for their gradients are made at once.
     """
-    logits = widened(functional.linear(features, weight, bias))  # (N, V)
-    total = functional.cross_entropy(logits, gold, reduction="sum", label_smoothing=label_smoothing)
-    if label_smoothing == 0.0:
-        return total, total.detach()
-    return total, functional.cross_entropy(logits.detach(), gold, reduction="sum")
+    sums = _Sums(features, weight, bias, label_smoothing)
+    total: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]  # torch gives it no type
+        features, weight, bias, gold, sums
+    )
+    return total, sums.nll
+
+
+class _CrossEntropy(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, features: Tensor, weight: Tensor, _bias: Tensor, gold: Tensor, sums: "_Sums"
+    ) -> Tensor:
+        step = max(_ROWS, _SCORES // weight.size(0))
+        with torch.autocast(weight.device.type, enabled=False):
+            for start in range(0, features.size(0), step):
+                sums.add(slice(start, start + step), gold[start : start + step])
+        ctx.save_for_backward(*sums.gradients)
+        return sums.total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, total: Tensor) -> tuple[Tensor | None, ...]:
+        return *(one * total for one in ctx.saved_tensors), None, None
+
+
+class _Sums:
+    """The loss and its gradients, added up over a few predictions at a time."""
+
+    def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, smoothing: float) -> None:
+        self._features = features
+        self._dtype = matrix_dtype(weight)
+        self._weight = weight.detach().to(self._dtype)
+        self._bias = bias.detach().to(self._dtype)
+        self._smoothing = smoothing
+        self.total = weight.new_zeros(())
+        self.nll = weight.new_zeros(())
+        self.gradients: tuple[Tensor, ...] = ()
+        if torch.is_grad_enabled():
+            self.gradients = (
+                torch.empty_like(features),
+                torch.zeros_like(weight, memory_format=torch.contiguous_format),
+                torch.zeros_like(bias),
+            )
+
+    def add(self, rows: slice, gold: Tensor) -> None:
+        """Add what ``rows`` of the features cost whose words are ``gold`` (n,)."""
+        features = self._features[rows].detach().to(self._dtype)  # (n, F)
+        logits = functional.linear(features, self._weight, self._bias)  # (n, V)
+        scores = logits.to(self.total.dtype)
+        scores = torch.log_softmax(scores, dim=1, out=scores)
+        columns = gold.unsqueeze(1)
+        nll = -scores.gather(1, columns).sum()
+        self.nll += nll
+        self.total += (1 - self._smoothing) * nll
+        if self._smoothing:
+            self.total -= scores.sum() * (self._smoothing / scores.size(1))
+        if self.gradients:
+            wrong = scores.exp_()  # what each logit adds to the loss
+            if self._smoothing:
+                wrong -= self._smoothing / wrong.size(1)
+            wrong.scatter_add_(1, columns, wrong.new_full(columns.shape, self._smoothing - 1))
+            self._blame(rows, features, wrong, logits)
+
+    def _blame(self, rows: slice, features: Tensor, wrong: Tensor, room: Tensor) -> None:
+        of_features, of_weight, of_bias = self.gradients
+        of_bias += wrong.sum(0)
+        if room.dtype == wrong.dtype:
+            of_features[rows] = wrong @ self._weight
+            of_weight.addmm_(wrong.t(), features)
+        else:
+            wrong = room.copy_(wrong)
+            of_features[rows] = wrong @ self._weight
+            of_weight += wrong.t() @ features

@@ -7,3 +7,11 @@ from torch import Tensor
 def widened(numbers: Tensor) -> Tensor:
     """Return ``numbers`` in float32 at least: halves are too narrow for weights and their sums."""
     return numbers.float() if numbers.dtype in (torch.bfloat16, torch.float16) else numbers
+
+
+def matrix_dtype(parameter: Tensor) -> torch.dtype:
+    """Return what products with ``parameter`` are made in: autocast's type, or its own."""
+    device = parameter.device.type
+    if parameter.dtype == torch.float32 and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return parameter.dtype
