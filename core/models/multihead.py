@@ -115,7 +115,7 @@ class FeedForward(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``inputs`` (B, T, D) to (B, T, D)."""
-        outputs: Tensor = self.narrow(self.dropout(functional.relu(self.widen(inputs))))
+        outputs: Tensor = self.narrow(self.dropout(functional.relu(self.widen(inputs), inplace=True)))
         return outputs
 
 
