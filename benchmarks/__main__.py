@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import corpus, replies
+from benchmarks import corpus, parallel, replies
 
 
 def main(arguments: list[str]) -> int:
@@ -16,6 +16,7 @@ def main(arguments: list[str]) -> int:
     benchmarks: dict[str, Callable[[], bool]] = {
         "replies": replies.main,
         "corpus": lambda: corpus.main(options.pairs),
+        "parallel": parallel.main,
     }
     if unknown := [name for name in options.names if name not in benchmarks]:
         print(f"no benchmark called {', '.join(unknown)}; there are: {', '.join(benchmarks)}")
