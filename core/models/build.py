@@ -141,13 +141,18 @@ def _recurrent_decoder(spec: ModelSpec) -> tuple[RecurrentDecoder, int]:
     else:
         feature_dim = spec.hidden_dim if attended_dim else found_dim
     combines = attended_dim or feature_dim != found_dim
-    before = spec.attention_position == "before"
-    fed_dim = attended_dim if before else feature_dim if spec.input_feeding else 0
+    match spec.attention_position:
+        case "before":
+            fed_dim = attended_dim
+        case "after":
+            fed_dim = feature_dim if spec.input_feeding else 0
+        case _:
+            assert_never(spec.attention_position)
     decoder = RecurrentDecoder(
         stack=_stack(spec, input_dim=spec.embedding_dim + context_dim + fed_dim),
         combine=_reset(nn.Linear(found_dim, feature_dim)) if combines else None,
         attention=_attention(spec),
-        before=before,
+        before=spec.attention_position == "before",
         input_feeding=spec.input_feeding,
         covers=spec.coverage,
         peeky=spec.peeky,
@@ -170,8 +175,16 @@ def _transformer_decoder(spec: ModelSpec, *, memory_dim: int | None) -> Transfor
 
 def _reader(spec: ModelSpec) -> tuple[TextReader, int]:
     """Return what reads running text, and the size of what it hands to the output layer."""
-    if spec.decoder == "transformer":
-        return TransformerReader(_transformer_decoder(spec, memory_dim=None)), spec.hidden_dim
+    match spec.decoder:
+        case "transformer":
+            return TransformerReader(_transformer_decoder(spec, memory_dim=None)), spec.hidden_dim
+        case "recurrent":
+            return _recurrent_reader(spec)
+        case _:
+            assert_never(spec.decoder)
+
+
+def _recurrent_reader(spec: ModelSpec) -> tuple[TextReader, int]:
     stack = _stack(spec, input_dim=spec.embedding_dim, bidirectional=spec.bidirectional)
     feature_dim = spec.embedding_dim if spec.tied_output else stack.output_dim
     narrow = None
