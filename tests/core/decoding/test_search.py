@@ -120,19 +120,44 @@ def test_no_reply_is_longer_than_allowed_and_none_holds_specials() -> None:
     assert not {PAD, BOS, SEP, EOS} & {*short[0].tokens, *long[0].tokens}
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm"])
-def test_a_model_answers_in_a_batch_what_it_answers_alone(cell) -> None:
+MODELS = [
+    ModelSpec(cell="gru", embedding_dim=16, hidden_dim=24, dropout=0.0),
+    ModelSpec(cell="lstm", embedding_dim=16, hidden_dim=24, dropout=0.0, input_feeding=True),
+    ModelSpec(
+        encoder="transformer",
+        decoder="transformer",
+        embedding_dim=16,
+        hidden_dim=16,
+        decoder_layers=2,
+        feed_forward_dim=24,
+        heads=2,
+        dropout=0.0,
+        copy_source=True,
+    ),
+]
+
+
+@pytest.mark.parametrize("spec", MODELS, ids=lambda spec: f"{spec.decoder}-{spec.cell}")
+def test_a_model_answers_in_a_batch_what_it_answers_alone(spec: ModelSpec) -> None:
     torch.manual_seed(4)
-    spec = ModelSpec(cell=cell, embedding_dim=16, hidden_dim=24, dropout=0.0)
     model = build(spec, vocabulary_size=40).eval()
     model.generator.bias.data.normal_(std=0.5)
     lengths = torch.randint(1, 12, (32,))
-    source = torch.randint(5, 40, (32, 15))
+    source = torch.randint(5, 43 if spec.copy_source else 40, (32, 15))  # 3 words beyond
     mask = torch.arange(15).expand(32, -1) < lengths.unsqueeze(1)
-    specs = [DecodeSpec(beam_size=1 + row % 4, max_tokens=5 + row % 9) for row in range(32)]
+    source = source.masked_fill(~mask, PAD)
+    specs = [
+        DecodeSpec(
+            beam_size=1 + row % 4,
+            max_tokens=5 + row % 9,
+            temperature=0.8 if row % 8 == 0 else None,
+            seed=row,
+        )
+        for row in range(32)
+    ]
     together = search(model, source, mask, specs=specs)
-    for row, spec in enumerate(specs):
+    for row, wanted in enumerate(specs):
         length = int(lengths[row])
-        alone = search(model, source[[row], :length], mask[[row], :length], specs=[spec])[0]
+        alone = search(model, source[[row], :length], mask[[row], :length], specs=[wanted])[0]
         assert alone[0].tokens == together[row][0].tokens
         assert alone[0].score == pytest.approx(together[row][0].score, abs=1e-5)
