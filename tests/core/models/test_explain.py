@@ -2,6 +2,9 @@ from itertools import product
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -46,6 +49,39 @@ SPECS = [
     small(encoder="none", window=WINDOW, bidirectional=True, decoder_layers=2),
     small(encoder="none", decoder="transformer", bidirectional=False, decoder_layers=2),
 ]
+
+
+def admitted() -> st.SearchStrategy[ModelSpec]:
+    """Any spec that is not refused."""
+    flags = ("residual", "layer_norm", "locked_dropout", "reversed_source", "input_feeding")
+    more = ("coverage", "peeky", "copy_source", "shared_embedding", "tied_output", "bidirectional")
+    return (
+        st.fixed_dictionaries(
+            {
+                "encoder": st.sampled_from(("recurrent", "transformer", "none")),
+                "decoder": st.sampled_from(("recurrent", "transformer")),
+                "cell": st.sampled_from(("rnn", "gru", "lstm")),
+                "attention": st.sampled_from(("none", "dot", "general", "additive", "local")),
+                "attention_position": st.sampled_from(("before", "after")),
+                "bridge": st.sampled_from(("last", "zero", "linear", "mean")),
+                "embedding_dim": st.sampled_from((8, 6)),
+                "encoder_hidden_dim": st.sampled_from((None, 4, 8)),
+                "encoder_layers": st.integers(1, 2),
+                "decoder_layers": st.integers(1, 2),
+                "window": st.sampled_from((None, WINDOW)),
+                **dict.fromkeys((*flags, *more), st.booleans()),
+            }
+        )
+        .map(made)
+        .filter(lambda spec: spec is not None)
+    )
+
+
+def made(fields: dict[str, object]) -> ModelSpec | None:
+    try:
+        return small(**fields)
+    except ValidationError:
+        return None
 
 
 def words(steps: int) -> torch.Tensor:
@@ -96,6 +132,15 @@ def test_every_parameter_is_told_once(spec: ModelSpec) -> None:
     assert shapes == {name: tuple(one.shape) for name, one in network.named_parameters()}
     assert told.count == sum(one.numel() for one in network.parameters())
     assert told.weight_bytes == 4 * told.count
+
+
+@given(spec=admitted())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+def test_every_network_that_is_admitted_is_told_right(spec: ModelSpec) -> None:
+    told = explain(spec, vocabulary_size=VOCABULARY)
+    network = build(spec, vocabulary_size=VOCABULARY)
+    assert told.cost.total(SOURCE, 1 if spec.window else TARGET) == counted(spec)
+    assert told.count == sum(one.numel() for one in network.parameters())
 
 
 def test_the_model_of_the_fables_is_told_as_published() -> None:
