@@ -54,11 +54,14 @@ def held_out(examples: Examples, bundle: Bundle) -> HeldOut:
 def answers(
     bundle: Bundle, contexts: Sequence[Sequence[str]], spec: DecodeSpec
 ) -> Iterator[Candidate]:
-    """Yield the best answer to each of ``contexts``."""
+    """Yield the best answer to each of ``contexts``; if it is drawn, each with its own seed."""
     size = GREEDY_BATCH if spec.beam_size == 1 else BEAM_BATCH
+    specs = [spec] * len(contexts)
+    if spec.temperature is not None:
+        specs = [spec.model_copy(update={"seed": spec.seed + n}) for n in range(len(contexts))]
     for start in range(0, len(contexts), size):
-        part = contexts[start : start + size]
-        for candidates in decode_batch(bundle, part, [spec] * len(part)):
+        part = slice(start, start + size)
+        for candidates in decode_batch(bundle, contexts[part], specs[part]):
             yield candidates[0]
 
 

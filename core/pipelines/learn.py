@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from core.models.build import build
+from core.models.vectors import place_vectors
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
 from core.pipelines.evaluating import (
     answers,
@@ -24,6 +25,7 @@ from core.pipelines.looking import attention_maps
 from core.pipelines.preparing import Examples, Prepared, learn_vocabulary, prepare
 from core.specs import Plan
 from core.text.kinds import TextTokenizer, open_tokenizer
+from core.text.vectors import load_vectors
 from core.training.events import Divided, Snapshot, Started
 from core.training.events import Event as LoopEvent
 from core.training.loop import fit
@@ -92,6 +94,10 @@ def learn(
     yield Stage("encode", f"{tokenizer.size} pieces in the vocabulary")
     prepared = prepare(examples, plan, tokenizer, scratch)
     bundle = _fresh(plan, tokenizer)
+    if vectors is not None and state is None:
+        found = load_vectors(vectors, tokenizer, dim=plan.model.embedding_dim)
+        count = place_vectors(bundle.model, found, freeze=plan.model.freeze_embedding)
+        yield Stage("encode", f"{count} pieces begin with a vector of {vectors.name}")
     yield Stage("train", prepared.told)
     watch = _Stopwatch()
     score = scorer(bundle, examples)

@@ -40,6 +40,8 @@ def curves(results: Mapping[str, Sequence[Result]], metric: str) -> bytes:
     Of several seeds the first is drawn. The loss of training is thin, that of held-out examples
     thick.
     """
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     scored = any(metric in point for runs in results.values() for point in runs[0].curve)
     with _drawing(1 + scored, width=5.0, height=3.6) as (figure, axes):
         for number, (recipe, runs) in enumerate(results.items()):
@@ -50,6 +52,9 @@ def curves(results: Mapping[str, Sequence[Result]], metric: str) -> bytes:
                 scale = 100.0 if metric in SHARES else 1.0
                 _line(axes[1], runs[0], metric, scale, color=colour, linewidth=1.6, label=recipe)
         axes[0].set(xlabel="seconds of training", ylabel="loss per token", yscale="log")
+        axes[0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes[0].yaxis.set_major_formatter("{x:g}")
+        axes[0].yaxis.set_minor_formatter(NullFormatter())
         if scored:
             unit = ", %" if metric in SHARES else ""
             axes[1].set(xlabel="seconds of training", ylabel=f"{name(metric)}{unit}")
@@ -68,7 +73,8 @@ def attention(maps: Sequence[Mapping[str, Any]]) -> bytes:
             weights = [row[: len(source)] for row in one["weights"][: len(output)]]
             place.imshow(weights, cmap="Greys", vmin=0.0, vmax=1.0, interpolation="none")
             place.grid(visible=False)
-            place.set_xticks(range(len(source)), source, rotation=90)
+            turned = 90 if max(map(len, source)) > 2 else 0
+            place.set_xticks(range(len(source)), source, rotation=turned)
             place.set_yticks(range(len(output)), output)
             place.tick_params(length=0, labelsize=7, labeltop=True, labelbottom=False)
         return _svg(figure)

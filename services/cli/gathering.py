@@ -60,7 +60,8 @@ def _is_running(examples: Sequence[Example]) -> bool:
 
 def told(recipe: Recipe, files: Sequence[Path] | None, sizes: Mapping[str, int]) -> str:
     """Say in words what a run learned from, and how much of it there was."""
-    names = [path.name for path in files or ()] or list(recipe.material.files)
+    folders = [Path(name).parent.name or "examples" for name in recipe.material.files]
+    names = [path.name for path in files or ()] or list(dict.fromkeys(folders))
     counts = [
         f"{sizes[key]:,}{unit}"
         for key, unit in (("train", ""), ("train_tokens", " tokens"))

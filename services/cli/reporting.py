@@ -19,6 +19,7 @@ from services.embedded.children import SOURCES
 
 PAGE = "RECIPES.md"
 FIGURES = "figures"
+SHOWN_TEXT = 160  # characters of an example
 MAPPED = ("date-attention", "translate")  # whose attention is shown
 HEAD = """# What the recipes reach
 
@@ -123,6 +124,17 @@ def _of(metric: str) -> Cell:
     return lambda _, runs: _spread(metric, [run.metrics.get(metric) for run in runs])
 
 
+def _lead(metric: str) -> Cell:
+    """Return the cell that shows what as many first words as a summary has would score."""
+
+    def cell(recipe: Recipe, runs: Sequence[Result]) -> str:
+        del recipe
+        lead = runs[0].metrics.get("baselines", {}).get("lead_words", {})
+        return figure(metric, lead.get(metric))
+
+    return cell
+
+
 def _reached(recipe: Recipe, runs: Sequence[Result]) -> str:
     metric = recipe.headline.metric
     return f"{name(metric)} {_spread(metric, [run.metrics.get(metric) for run in runs])}"
@@ -171,12 +183,18 @@ def _spoken(runs: Runs) -> Iterator[str]:
     lines = []
     for recipe, some in runs.items():
         for sample in some[0].report.get("samples", ())[:2]:
-            context = " / ".join(sample["context"])[:160].replace("`", "'")
-            output = sample["output"][:200].replace("`", "'")
-            lines.append(f"- `{recipe}`: `{context}` → `{output}`")
+            context = _code(" / ".join(sample["context"]))
+            lines.append(f"- `{recipe}`: {context} → {_code(sample['output'])}")
     if lines:
         yield "\nHeld-out examples, the first two of each:\n"
         yield from lines
+
+
+def _code(text: str) -> str:
+    """Return ``text`` in one line, cut, as Markdown shows it letter for letter."""
+    line = " ".join(text.split()).replace("`", "'")
+    cut = line if len(line) <= SHOWN_TEXT else f"{line[:SHOWN_TEXT]}…"
+    return f"`{cut}`" if cut else "(nothing)"
 
 
 def _alt(file: str) -> str:
@@ -214,7 +232,7 @@ _LANGUAGE: Mapping[str, Cell] = {
 _SUMMARIES: Mapping[str, Cell] = {
     "recipe": lambda recipe, _: f"`{recipe.name}`",
     **{name(f"rouge_{kind}"): _of(f"rouge_{kind}") for kind in ("1", "2", "l")},
-    **{f"lead {name(f'rouge_{kind}')}": _of(f"lead_rouge_{kind}") for kind in ("1", "2", "l")},
+    **{f"first words {name(f'rouge_{kind}')}": _lead(f"rouge_{kind}") for kind in ("1", "2", "l")},
 }
 _TALKS: Mapping[str, Cell] = {
     "recipe": lambda recipe, _: f"`{recipe.name}`",
