@@ -13,6 +13,7 @@ from core.data.examples import Example, Split
 from core.data.made_names import template_words
 from core.data.materials import read
 from core.decoding.search import search
+from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, read_bundle
 from core.pipelines.learn import Finished, learn
 from core.pipelines.respond import decode_batch
@@ -84,6 +85,7 @@ def result_of(plan: Plan, scratch: Path) -> Result:
 
 def unknown(bundle: Bundle, sources: list[str]) -> int:
     """Return how often the unknown word is said by a search that does not forbid it."""
+    assert isinstance(bundle.model, Seq2Seq)
     copied = bundle.plan.model.copy_source
     ids = [
         read_source([source], bundle.tokenizer, max_tokens=99, copied=copied)[0]
