@@ -6,6 +6,8 @@ Sizes: B rows, H hidden, G gates. Products with weights are made outside; here i
 import torch
 from torch import Tensor, nn
 
+State = tuple[Tensor, ...]  # (B, H) each: h, and c for an LSTM
+
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 STATES = {"rnn": 1, "gru": 1, "lstm": 2}  # how many vectors a cell carries along
 
@@ -29,11 +31,11 @@ def advance(
     cell: str,
     projected: Tensor,
     hidden: Tensor,
-    state: tuple[Tensor, ...],
+    state: State,
     bias: Tensor,
     bias_candidate: Tensor | None,
     norms: CellNorms | None,
-) -> tuple[Tensor, ...]:
+) -> State:
     """Return the state after one step.
 
     ``projected`` and ``hidden`` (B, G * H) are the inputs and the h before times their weights.

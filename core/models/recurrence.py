@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.models.cells import GATES, STATES, CellNorms, advance
-
-State = tuple[Tensor, ...]  # (B, H) each: h, and c for an LSTM
+from core.models.cells import GATES, STATES, CellNorms, State, advance
+from core.models.fused import Weights, run_fused
+from core.models.rows import reordered, reversal, silenced
 
 
 class Recurrence(nn.Module):
@@ -76,14 +76,17 @@ class Recurrence(nn.Module):
         to its first; outputs stay at their positions. ``weight`` is what ``draw`` returned, where
         one draw is to serve several calls.
         """
-        first = self.start(inputs) if state is None else state
-        order = _reversal(inputs, lengths) if reverse else None
+        state = self.start(inputs) if state is None else state
+        weight = self.draw() if weight is None else weight
+        order = reversal(inputs, lengths) if reverse else None
         if order is not None:
-            inputs = _reordered(inputs, order)
-        outputs, last = self._walk(
-            inputs, first, lengths, self.draw() if weight is None else weight
-        )
-        return outputs if order is None else _reordered(outputs, order), last
+            inputs = reordered(inputs, order)
+        if self.norms is None and inputs.size(1) > 1:
+            parameters = Weights(self.weight_input, weight, self.bias, self.bias_candidate)
+            outputs, last = run_fused(self.cell, inputs, state, lengths, parameters)
+        else:
+            outputs, last = self._walk(inputs, state, lengths, weight)
+        return outputs if order is None else reordered(outputs, order), last
 
     def step(self, inputs: Tensor, state: State, weight: Tensor | None = None) -> State:
         """Read ``inputs`` (B, I) and return the next state."""
@@ -100,29 +103,15 @@ class Recurrence(nn.Module):
     def _walk(
         self, inputs: Tensor, state: State, lengths: Tensor | None, weight: Tensor
     ) -> tuple[Tensor, State]:
+        """Go step by step: the way of what no fused layer knows, and of a single step."""
         projected = functional.linear(inputs, self.weight_input)  # (B, T, G * H)
         outputs = []
         for time, now in enumerate(projected.unbind(1)):
             after = self._advance(now, state, weight)
-            if lengths is None:
-                outputs.append(after[0])
-            else:
+            if lengths is not None:
                 real = (lengths > time).unsqueeze(1)  # (B, 1)
                 after = tuple(torch.where(real, *pair) for pair in zip(after, state, strict=True))
-                outputs.append(after[0] * real)
+            outputs.append(after[0])
             state = after
-        return torch.stack(outputs, dim=1), state
-
-
-def _reversal(inputs: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return for each position (B, T) the one it changes places with; padding stays."""
-    rows, steps = inputs.shape[:2]
-    time = torch.arange(steps, device=inputs.device).expand(rows, -1)
-    if lengths is None:
-        return steps - 1 - time
-    mirrored = lengths.unsqueeze(1) - 1 - time
-    return torch.where(mirrored >= 0, mirrored, time)
-
-
-def _reordered(sequence: Tensor, order: Tensor) -> Tensor:
-    return sequence.gather(1, order.unsqueeze(-1).expand_as(sequence))
+        steps = torch.stack(outputs, dim=1)
+        return steps if lengths is None else silenced(steps, lengths), state

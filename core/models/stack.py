@@ -10,9 +10,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from core.models.cells import State
 from core.models.dropout import LockedDropout
 from core.models.dropout import dropout as make_dropout
-from core.models.recurrence import Recurrence, State
+from core.models.recurrence import Recurrence
+from core.models.rows import silenced
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class RecurrentStack(nn.Module):
             )
             lasts.append(last)
             if self.residual and outputs.size(-1) == inputs.size(-1):
-                outputs = outputs + _real(inputs, lengths)
+                outputs = outputs + (inputs if lengths is None else silenced(inputs, lengths))
             inputs = outputs
         return inputs, tuple(torch.stack(parts, dim=1) for parts in zip(*lasts, strict=True))
 
@@ -168,11 +170,3 @@ class RecurrentStack(nn.Module):
         mask = None if draw is None else draw.masks[number]
         dropped: Tensor = self.dropout(inputs) if mask is None else inputs * mask
         return dropped
-
-
-def _real(sequence: Tensor, lengths: Tensor | None) -> Tensor:
-    """Return ``sequence`` (B, T, M) with zeros beyond ``lengths``."""
-    if lengths is None:
-        return sequence
-    time = torch.arange(sequence.size(1), device=sequence.device)
-    return sequence * (time < lengths.unsqueeze(1)).unsqueeze(-1)
