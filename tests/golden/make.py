@@ -1,4 +1,4 @@
-"""Make the stored checkpoint of the present format: ``python -m tests.golden.make``.
+"""Make the stored checkpoints of the present format: ``python -m tests.golden.make``.
 
 Run it once for each format that is released, never to make a failing test pass.
 """
@@ -7,30 +7,123 @@ import json
 import tempfile
 from pathlib import Path
 
+from core.data.examples import Example, Text
 from core.pipelines.bundle import FORMAT, read_bundle
 from core.pipelines.learn import Finished, learn
 from core.pipelines.respond import decode_batch
+from core.specs import DecodeSpec, Plan, merge
 from tests.core.pipelines.small import PAIRS, SAID, every_split, small_plan
 
 ASKED = [*(source for source, _ in SAID), "밥은 잘 먹었어?", "good day", "전혀 모르는 말 🙂"]
+SAYINGS: list[Example] = [Text(f"{source} {target}") for source, target in SAID]
+
+BEGUN = ["밥", "hello hi", "good night", "how are", "네, 안녕하세요."]  # all of known words
+
+SMALL = {"embedding_dim": 12, "hidden_dim": 16}
+LEARNT_WHOLE = {"learning_rate": 0.015, "max_epochs": 120, "label_smoothing": 0.0}
+SYSTEMS = {  # name: what differs from the small plan; together they have every kind of part
+    "gru": {"model": SMALL},
+    "copying": {
+        "model": SMALL
+        | {
+            "cell": "lstm",
+            "encoder_layers": 2,
+            "decoder_layers": 2,
+            "encoder_hidden_dim": 8,
+            "bridge": "last",
+            "attention": "additive",
+            "coverage": True,
+            "input_feeding": True,
+            "copy_source": True,
+            "layer_norm": True,
+            "residual": True,
+        },
+    },
+    "peeking": {
+        "model": SMALL
+        | {
+            "cell": "lstm",
+            "bidirectional": False,
+            "reversed_source": True,
+            "bridge": "last",
+            "attention": "none",
+            "peeky": True,
+            "tied_output": False,
+            "shared_embedding": False,
+        },
+    },
+    "looking-first": {
+        "model": SMALL
+        | {
+            "cell": "rnn",
+            "bridge": "zero",
+            "attention": "local",
+            "attention_window": 3,
+            "attention_position": "before",
+        },
+    },
+    "mixed": {
+        "model": {
+            "encoder": "transformer",
+            "embedding_dim": 16,
+            "hidden_dim": 16,
+            "feed_forward_dim": 24,
+            "bridge": "mean",
+            "attention": "dot",
+        },
+    },
+    "transformer": {
+        "model": {
+            "encoder": "transformer",
+            "decoder": "transformer",
+            "embedding_dim": 16,
+            "hidden_dim": 16,
+            "feed_forward_dim": 24,
+        },
+        "train": {"learning_rate": 0.005},
+    },
+    "window": {
+        "task": "language",
+        "tokenizer": {"kind": "closed"},
+        "model": SMALL | {"encoder": "none", "cell": "lstm", "window": 4, "tied_output": False},
+        "decode": {"beam_size": 1},
+    },
+    "stream": {
+        "task": "language",
+        "tokenizer": {"kind": "word"},
+        "model": SMALL | {"encoder": "none", "bidirectional": False, "decoder_layers": 2},
+        "train": {"bptt": 8},
+        "decode": {"beam_size": 1},
+    },
+}
 
 
 def main() -> None:
-    """Train a small model and store it with what it answers."""
-    plan = small_plan()
-    with tempfile.TemporaryDirectory() as scratch:
-        *_, last = learn(every_split(PAIRS), plan, scratch=Path(scratch))
-    assert isinstance(last, Finished)
-    spec = plan.decode.model_copy(update={"n_best": 2})
-    answers = decode_batch(read_bundle(last.data), [[one] for one in ASKED], [spec] * len(ASKED))
-    expected = {
-        asked: [{"text": one.text, "score": one.score} for one in candidates]
-        for asked, candidates in zip(ASKED, answers, strict=True)
-    }
+    """Train small models and store each with what it answers."""
     folder = Path(__file__).parent
-    (folder / f"{FORMAT}.safetensors").write_bytes(last.data)
-    text = json.dumps(expected, ensure_ascii=False, indent=2)
-    (folder / f"{FORMAT}.json").write_text(text + "\n", encoding="utf-8")
+    for name, changes in SYSTEMS.items():
+        plan = merge(small_plan(), {"train": LEARNT_WHOLE})
+        plan = merge(plan, changes)
+        goes_on = plan.task == "language"
+        examples, asked = (SAYINGS, BEGUN) if goes_on else (PAIRS, ASKED)
+        with tempfile.TemporaryDirectory() as scratch:
+            *_, last = learn(every_split(examples), plan, scratch=Path(scratch))
+        assert isinstance(last, Finished)
+        answers = decode_batch(
+            read_bundle(last.data), [[one] for one in asked], [wish(plan)] * len(asked)
+        )
+        expected = {
+            one: [{"text": candidate.text, "score": candidate.score} for candidate in candidates]
+            for one, candidates in zip(asked, answers, strict=True)
+        }
+        (folder / f"{FORMAT}.{name}.safetensors").write_bytes(last.data)
+        text = json.dumps(expected, ensure_ascii=False, indent=2)
+        (folder / f"{FORMAT}.{name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def wish(plan: Plan) -> DecodeSpec:
+    """Return what a stored checkpoint is asked for: all that its own beam finds."""
+    return plan.decode.model_copy(update={"n_best": plan.decode.beam_size})
 
 
 if __name__ == "__main__":

@@ -6,21 +6,24 @@ from pathlib import Path
 import pytest
 
 from core.pipelines.bundle import read_bundle
+from core.pipelines.formats import FORMATS
 from core.pipelines.respond import decode_batch
+from tests.golden.make import wish
 
 STORED = sorted(Path(__file__).parent.glob("*.safetensors"))
 
 
-def test_there_is_a_stored_checkpoint() -> None:
-    assert STORED
+@pytest.mark.parametrize("form", FORMATS)
+def test_there_is_a_stored_checkpoint_of_every_format(form: str) -> None:
+    assert any(path.name.startswith(form) for path in STORED)
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
 def test_a_stored_checkpoint_answers_what_it_always_answered(path: Path) -> None:
     bundle = read_bundle(path.read_bytes())
     expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-    spec = bundle.plan.decode.model_copy(update={"n_best": 2})
-    answers = decode_batch(bundle, [[asked] for asked in expected], [spec] * len(expected))
+    asked = [[one] for one in expected]
+    answers = decode_batch(bundle, asked, [wish(bundle.plan)] * len(asked))
     for candidates, wanted in zip(answers, expected.values(), strict=True):
         assert [one.text for one in candidates] == [one["text"] for one in wanted]
         scores = [one["score"] for one in wanted]
