@@ -115,7 +115,8 @@ class FeedForward(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Map ``inputs`` (B, T, D) to (B, T, D)."""
-        outputs: Tensor = self.narrow(self.dropout(functional.relu(self.widen(inputs), inplace=True)))
+        wide = functional.relu(self.widen(inputs), inplace=True)  # (B, T, feed_forward_dim)
+        outputs: Tensor = self.narrow(self.dropout(wide))
         return outputs
 
 
