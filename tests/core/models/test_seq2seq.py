@@ -1,96 +1,135 @@
-from itertools import product
-
 import pytest
 import torch
+from torch import Tensor
 
+from core.data.batches import Batch
+from core.models.attention import coverage_loss
 from core.models.build import build
+from core.models.learner import LossOptions
 from core.models.seq2seq import Seq2Seq
 from core.specs import ModelSpec
+from core.text.tokenizer import BOS
 
 VOCABULARY = 17
-SPECS = [
-    ModelSpec(
-        cell=cell,
-        attention=attention,
-        bidirectional=bidirectional,
-        encoder_layers=layers,
-        decoder_layers=layers,
-        tied_output=tied,
-        embedding_dim=6,
-        hidden_dim=8,
-        dropout=0.1,
-    )
-    for cell, attention, bidirectional, layers, tied in product(
-        ("gru", "lstm"), ("general", "additive"), (True, False), (1, 2), (True, False)
-    )
-]
+PLAIN = LossOptions()
+SPECS = {
+    "plain": {},
+    "feeding": {"cell": "lstm", "input_feeding": True, "coverage": True},
+    "locked": {"locked_dropout": True, "decoder_layers": 2, "weight_drop": 0.2},
+    "copying": {"copy_source": True, "attention": "additive"},
+    "transformer": {"encoder": "transformer", "decoder": "transformer", "heads": 2},
+}
+EVERY = pytest.mark.parametrize("name", SPECS)
 
 
-def model_of(spec: ModelSpec) -> Seq2Seq:
+def model_of(name: str, **more: object) -> Seq2Seq:
     torch.manual_seed(0)
-    return build(spec, vocabulary_size=VOCABULARY)
+    spec = ModelSpec(**({"embedding_dim": 8, "hidden_dim": 8} | SPECS[name] | more))
+    model = build(spec, vocabulary_size=VOCABULARY)
+    assert isinstance(model, Seq2Seq)
+    return model
 
 
-def sources(*lengths: int, padding: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
-    torch.manual_seed(1)
-    width = max(lengths) + padding
-    ids = torch.randint(5, VOCABULARY, (len(lengths), width))
-    mask = torch.arange(width).expand(len(lengths), -1) < torch.tensor(lengths).unsqueeze(1)
-    return ids.masked_fill(~mask, 0), mask
+def batch(top: int = VOCABULARY) -> Batch:
+    """Sources of 6, 2 and 4 tokens, targets of 4, 3 and 5."""
+    seeded = torch.Generator().manual_seed(1)
+    source_mask = torch.arange(6) < torch.tensor([[6], [2], [4]])
+    target_mask = torch.arange(6) < torch.tensor([[5], [4], [6]])
+    target = torch.randint(5, VOCABULARY, (3, 6), generator=seeded)
+    target[:, 0] = BOS
+    source = torch.randint(5, top, (3, 6), generator=seeded)
+    return Batch(
+        source=source.masked_fill(~source_mask, 0),
+        source_mask=source_mask,
+        target=target.masked_fill(~target_mask, 0),
+        target_mask=target_mask,
+    )
 
 
-def scores(model: Seq2Seq, source, mask, words) -> torch.Tensor:
-    return model.generator(model.read(source, mask, words).features)
+def walk(model: Seq2Seq, one: Batch, hears_gold: Tensor) -> Tensor:
+    """Return -log p of the gold words where some steps hear what was likeliest before."""
+    state = model.start(one.source, one.source_mask)
+    said, total = one.target[:, 0], torch.zeros(())
+    for step in range(one.target.size(1) - 1):
+        heard = one.target[:, step].where(hears_gold[:, step], said)
+        log_probs, state = model.step(heard, state)
+        said = log_probs.argmax(-1)
+        costs = log_probs.gather(1, one.target[:, step + 1 : step + 2]).squeeze(1)
+        total = total - costs[one.target_mask[:, step + 1]].sum()
+    return total
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=str)
-def test_every_declared_option_runs_forward_and_backward(spec: ModelSpec) -> None:
-    model = model_of(spec)
-    source, mask = sources(5, 3)
-    logits = scores(model, source, mask, torch.randint(5, VOCABULARY, (2, 4)))
-    assert logits.shape == (2, 4, VOCABULARY)
-    logits.square().mean().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        assert parameter.grad.abs().sum() > 0, name
+@EVERY
+def test_running_free_it_hears_what_it_found_likeliest(name: str) -> None:
+    model, one = model_of(name).eval(), batch(top=VOCABULARY + 2 * (name == "copying"))
+    hears_gold = torch.zeros(3, 5, dtype=torch.bool)
+    hears_gold[:, 0] = True
+    terms = model.losses(one, LossOptions(truth=0.0))
+    torch.testing.assert_close(terms.nll, walk(model, one, hears_gold), atol=1e-4, rtol=1e-5)
+    assert terms.tokens == 12
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=str)
-def test_stepping_through_a_target_scores_it_as_teacher_forcing_does(spec: ModelSpec) -> None:
-    model = model_of(spec).eval()
-    source, mask = sources(5, 3)
-    words = torch.randint(5, VOCABULARY, (2, 4))
-    expected = scores(model, source, mask, words).log_softmax(-1)
-    state = model.start(source, mask)
-    for step in range(words.size(1)):
-        log_probs, state = model.step(words[:, step], state)
-        torch.testing.assert_close(log_probs, expected[:, step], atol=1e-5, rtol=1e-5)
+@EVERY
+def test_between_the_two_a_coin_for_each_step_decides_what_it_hears(name: str) -> None:
+    model, one = model_of(name).eval(), batch()
+    coins = torch.rand(3, 5, generator=torch.Generator().manual_seed(3))
+    hears_gold = coins < 0.5
+    hears_gold[:, 0] = True
+    options = LossOptions(truth=0.5, generator=torch.Generator().manual_seed(3))
+    expected = walk(model, one, hears_gold)
+    torch.testing.assert_close(model.losses(one, options).nll, expected, atol=1e-4, rtol=1e-5)
 
 
-@pytest.mark.parametrize("padding", [0, 1, 9])
-@pytest.mark.parametrize("spec", SPECS, ids=str)
-def test_neither_padding_nor_company_changes_a_row(spec: ModelSpec, padding: int) -> None:
-    model = model_of(spec).eval()
-    source, mask = sources(7, 3, 5, padding=padding)
-    words = torch.randint(5, VOCABULARY, (3, 4))
-    together = scores(model, source, mask, words)
-    for row, length in enumerate((7, 3, 5)):
-        alone = scores(model, source[[row], :length], mask[[row], :length], words[[row]])
-        torch.testing.assert_close(together[[row]], alone, atol=1e-5, rtol=1e-5)
+@EVERY
+def test_hearing_the_truth_word_by_word_is_teacher_forcing(name: str) -> None:
+    model, one = model_of(name, dropout=0.0, weight_drop=0.0).train(), batch()
+    gradients = []
+    for truth in (1.0, 1.0 - 1e-9):
+        model.zero_grad()
+        model.losses(one, LossOptions(truth=truth)).total.backward()
+        gradients.append([parameter.grad.clone() for parameter in model.parameters()])
+    for ours, theirs in zip(*gradients, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-4, rtol=1e-4)
 
 
-def test_selecting_rows_keeps_what_each_was_about() -> None:
-    model = model_of(SPECS[0]).eval()
-    source, mask = sources(6, 2, 4)
+def test_coverage_is_charged_where_targets_are_real() -> None:
+    model, one = model_of("feeding").eval(), batch()
+    readout = model.read(one.source, one.source_mask, one.target[:, :-1])
+    assert readout.attention is not None
+    repeated = coverage_loss(readout.attention)[one.target_mask[:, 1:]].sum()
+    plain = model.losses(one, PLAIN)
+    charged = model.losses(one, LossOptions(coverage_weight=2.0))
+    torch.testing.assert_close(charged.total - plain.total, 2 * repeated, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(charged.nll, plain.nll)
+
+
+def test_smoothing_changes_what_is_made_small_but_not_what_is_told() -> None:
+    model, one = model_of("plain").eval(), batch()
+    plain, smooth = model.losses(one, PLAIN), model.losses(one, LossOptions(label_smoothing=0.1))
+    torch.testing.assert_close(plain.nll, smooth.nll)
+    torch.testing.assert_close(plain.total, plain.nll)
+    assert not torch.allclose(plain.total, smooth.total)
+
+
+def test_a_dropped_feature_of_an_embedding_is_dropped_in_all_words_of_a_row() -> None:
+    model, one = model_of("locked", dropout=0.5).train(), batch()
+    heard = []
+    model.decoder.register_forward_pre_hook(lambda _, given: heard.append(given[0]))
+    model.losses(one, LossOptions(truth=0.5))
+    words = torch.cat(heard, dim=1)  # (B, T, E), step by step
+    for row in words:
+        dropped = row.eq(0)
+        assert dropped.any()
+        assert dropped.eq(dropped[:1]).all()
+
+
+@EVERY
+def test_selecting_rows_keeps_what_each_was_about(name: str) -> None:
+    model, one = model_of(name).eval(), batch()
     tokens = torch.tensor([5, 6, 7])
-    log_probs, state = model.step(tokens, model.start(source, mask))
+    log_probs, state = model.step(tokens, model.start(one.source, one.source_mask))
     rows = torch.tensor([2, 0, 2])
     chosen, _ = model.step(tokens[rows], model.select(state, rows))
     every, _ = model.step(tokens, state)
     torch.testing.assert_close(chosen, every[rows], atol=1e-6, rtol=1e-6)
     assert not torch.allclose(log_probs[0], log_probs[1])
-
-
-def test_a_tied_output_layer_is_the_embedding() -> None:
-    tied = model_of(ModelSpec(embedding_dim=6, hidden_dim=8, tied_output=True))
-    assert tied.generator.weight is tied.target_embedding.weight
