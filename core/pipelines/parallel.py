@@ -16,6 +16,7 @@ from core.training.team import ALONE, GATHERING_S, SILENCE_S, Group, Team, gathe
 
 _LOOPBACK = "127.0.0.1"
 _INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
+_TOLD = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # by torchrun, or by us
 _LEAVING_S = 10.0  # how long the others may take to end after the last reduction
 _LOOK_S = 0.05
 
@@ -42,7 +43,7 @@ def team_of(
     Raises UnavailableError where one of them ends before all have met, and later from the team.
     """
     times = {"gathering_s": gathering_s, "silence_s": silence_s}
-    if "RANK" in environment and "WORLD_SIZE" in environment:
+    if environment.keys() >= _TOLD:
         group = join(environment, device=device, **times)
         try:
             yield group
