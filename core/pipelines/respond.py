@@ -200,11 +200,20 @@ class _Waiting:
 
 
 def decode_spec(own: DecodeSpec, ask: Ask) -> DecodeSpec:
-    """Lay the options of ``ask`` over the model's ``own``; raises SpecError naming the field."""
-    chosen = {**own.model_dump(), **ask.decode}
-    if "n_best" in ask.decode and "beam_size" not in ask.decode:
+    """Lay the options of ``ask`` over the model's ``own``; raises SpecError naming the field.
+
+    What was asked for decides about the rest: whoever wants several answers gets a beam, and
+    whoever wants words drawn by chance gets none.
+    """
+    asked = ask.decode
+    chosen = {**own.model_dump(), **asked}
+    if "temperature" in asked:
+        chosen |= {"beam_size": asked.get("beam_size", 1), "n_best": asked.get("n_best", 1)}
+    elif max(asked.get("beam_size", 1), asked.get("n_best", 1)) > 1:
+        chosen["temperature"] = None
+    if "n_best" in asked and "beam_size" not in asked:
         chosen["beam_size"] = max(chosen["beam_size"], chosen["n_best"])
-    elif "beam_size" in ask.decode and "n_best" not in ask.decode:
+    elif "beam_size" in asked and "n_best" not in asked:
         chosen["n_best"] = min(chosen["n_best"], chosen["beam_size"])
     return parse(DecodeSpec, chosen, within="decode")
 

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from core.data.examples import Example, Split, Text, example_of
+from core.data.examples import Example, Pair, Split, example_of
 from core.data.materials import read
 from core.pipelines.importing import ImportRequest, checked_rows
 from core.recipes import Recipe
@@ -15,7 +15,7 @@ from services.embedded.children import SOURCES
 Corpus = dict[Split, list[Example]]
 
 QUICK_LIMITS: Mapping[Split, int] = {"train": 400, "valid": 60, "test": 20}  # examples of a trial
-QUICK_PIECES = 20  # of running text, whose pieces are long
+QUICK_LONG = 20  # talks, or pieces of running text: there is much in each
 
 
 def own(recipe: Recipe, data: Path) -> Corpus:
@@ -49,13 +49,13 @@ def given(recipe: Recipe, files: Sequence[Path], request: ImportRequest) -> Corp
 def cut(corpus: Corpus) -> Corpus:
     """Keep as much as a trial needs."""
     return {
-        split: examples[: QUICK_PIECES if _is_running(examples) else QUICK_LIMITS[split]]
+        split: examples[: QUICK_LONG if _are_long(examples) else QUICK_LIMITS[split]]
         for split, examples in corpus.items()
     }
 
 
-def _is_running(examples: Sequence[Example]) -> bool:
-    return bool(examples) and isinstance(examples[0], Text)
+def _are_long(examples: Sequence[Example]) -> bool:
+    return bool(examples) and not isinstance(examples[0], Pair)
 
 
 def told(recipe: Recipe, files: Sequence[Path] | None, sizes: Mapping[str, int]) -> str:

@@ -66,6 +66,7 @@ Text = Annotated[
     Storable, StringConstraints(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_with_words)
 ]
 TextOrNothing = Annotated[Storable, StringConstraints(max_length=TEXT_LIMIT)]
+Skipped = Annotated[Storable, StringConstraints(min_length=1, max_length=200)]
 Label = Annotated[Storable, StringConstraints(min_length=1, max_length=200)]
 Language = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,2}$", max_length=16)
@@ -99,11 +100,20 @@ class Decode(Request):
     n_best: int | None = Field(default=None, ge=1, le=16)
     length_penalty: float | None = Field(default=None, ge=0.0, le=2.0)
     max_tokens: int | None = Field(default=None, ge=1, le=512)
+    temperature: float | None = Field(
+        default=None, gt=0, le=10, description="Draw words by chance; there is no beam then."
+    )
+    seed: int | None = Field(default=None, ge=0, lt=2**31, description="Of what is drawn.")
+    skip: list[Skipped] | None = Field(
+        default=None, max_length=100, description="Words that are never said."
+    )
 
     @model_validator(mode="after")
     def _no_more_than_the_beam(self) -> "Decode":
         if self.n_best and self.beam_size and self.n_best > self.beam_size:
             raise ValueError(f"n_best ({self.n_best}) cannot exceed beam_size ({self.beam_size})")
+        if self.temperature and max(self.beam_size or 1, self.n_best or 1) > 1:
+            raise ValueError("temperature: sampling has no beam; beam_size must be 1")
         return self
 
     def chosen(self) -> dict[str, Any]:

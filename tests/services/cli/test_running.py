@@ -9,9 +9,8 @@ from textwrap import dedent
 import pytest
 
 from core.pipelines.bundle import read_bundle
-from core.recipes import RECIPES
 
-TINY = ["--set", "train.max_epochs=1", "--set", "tokenizer.vocabulary_size=1500"]
+TINY = ["--set", "train.time_limit_s=1", "--set", "tokenizer.vocabulary_size=1500"]
 
 
 def malgil(*words: str) -> subprocess.CompletedProcess[str]:
@@ -19,15 +18,30 @@ def malgil(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_every_recipe_runs_in_seconds_when_asked_to(name, tmp_path) -> None:
+def test_it_runs_in_a_process_of_its_own_and_leaves_a_checkpoint(tmp_path) -> None:
     out = tmp_path / "made.safetensors"
-    done = malgil("recipe", "run", name, "--quick", *TINY, "--out", str(out), "--json")
+    done = malgil("recipe", "run", "demo", "--quick", *TINY, "--out", str(out), "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     *events, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert {"log", "progress", "metrics"} <= {event["event"] for event in events}
     assert last["metrics"]["valid_perplexity"] > 1
     assert read_bundle(out.read_bytes()).report["metrics"] == last["metrics"]
+
+
+def test_processes_that_learn_together_tell_one_story(tmp_path) -> None:
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("".join(f"say {n}\t{n}\n" for n in range(60)))
+    words = ("recipe", "run", "demo", "--quick", "--corpus", str(pairs), "--json", "--seed", "3")
+    more = ("--set", "train.max_epochs=2", "--set", "tokenizer.kind=char")
+    told = {}
+    for processes in ("1", "2"):
+        done = malgil(*words, *more, "--processes", processes)
+        assert done.returncode == 0, done.stdout + done.stderr
+        told[processes] = json.loads(done.stdout.splitlines()[-1])
+        assert done.stdout.count('"headline"') == 1
+    assert told["2"]["report"]["run"]["processes"] == 2
+    losses = [told[processes]["metrics"]["valid_loss"] for processes in ("1", "2")]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
 
 
 def test_talks_of_ones_own_can_be_learned_from(tmp_path) -> None:
