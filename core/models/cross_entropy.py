@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.nn import functional
 
 from core.models.precision import matrix_dtype
 
@@ -40,12 +39,10 @@ def cross_entropy_sum(
 class _CrossEntropy(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, features: Tensor, weight: Tensor, _bias: Tensor, gold: Tensor, sums: "_Sums"
+        ctx: Any, _features: Tensor, weight: Tensor, _bias: Tensor, gold: Tensor, sums: "_Sums"
     ) -> Tensor:
-        step = max(_ROWS, _SCORES // weight.size(0))
         with torch.autocast(weight.device.type, enabled=False):
-            for start in range(0, features.size(0), step):
-                sums.add(slice(start, start + step), gold[start : start + step])
+            sums.add(gold)
         ctx.save_for_backward(*sums.gradients)
         return sums.total
 
@@ -64,6 +61,10 @@ class _Sums:
         self._weight = weight.detach().to(self._dtype)
         self._bias = bias.detach().to(self._dtype)
         self._smoothing = smoothing
+        self._step = max(1, min(max(_ROWS, _SCORES // weight.size(0)), features.size(0)))
+        self._scores = weight.new_empty(self._step, weight.size(0))
+        wide = self._dtype == weight.dtype
+        self._logits = self._scores if wide else torch.empty_like(self._scores, dtype=self._dtype)
         self.total = weight.new_zeros(())
         self.nll = weight.new_zeros(())
         self.gradients: tuple[Tensor, ...] = ()
@@ -74,32 +75,45 @@ class _Sums:
                 torch.zeros_like(bias),
             )
 
-    def add(self, rows: slice, gold: Tensor) -> None:
-        """Add what ``rows`` of the features cost whose words are ``gold`` (n,)."""
-        features = self._features[rows].detach().to(self._dtype)  # (n, F)
-        logits = functional.linear(features, self._weight, self._bias)  # (n, V)
-        scores = logits.to(self.total.dtype)
-        scores = torch.log_softmax(scores, dim=1, out=scores)
-        columns = gold.unsqueeze(1)
+    def add(self, gold: Tensor) -> None:
+        """Add what all features cost whose words are ``gold`` (N,)."""
+        for start in range(0, gold.size(0), self._step):
+            rows = slice(start, start + self._step)
+            features = self._features[rows].detach().to(self._dtype)  # (n, F)
+            columns = gold[rows].unsqueeze(1)
+            scores = self._score(features)
+            self._count(scores, columns)
+            if self.gradients:
+                self._blame(rows, features, self._wrong(scores, columns))
+
+    def _score(self, features: Tensor) -> Tensor:
+        """Return log probabilities (n, V)."""
+        logits, scores = self._logits[: len(features)], self._scores[: len(features)]
+        torch.addmm(self._bias, features, self._weight.t(), out=logits)
+        scores.copy_(logits)
+        return torch.log_softmax(scores, dim=1, out=scores)
+
+    def _count(self, scores: Tensor, columns: Tensor) -> None:
         nll = -scores.gather(1, columns).sum()
         self.nll += nll
         self.total += (1 - self._smoothing) * nll
         if self._smoothing:
             self.total -= scores.sum() * (self._smoothing / scores.size(1))
-        if self.gradients:
-            wrong = scores.exp_()  # what each logit adds to the loss
-            if self._smoothing:
-                wrong -= self._smoothing / wrong.size(1)
-            wrong.scatter_add_(1, columns, wrong.new_full(columns.shape, self._smoothing - 1))
-            self._blame(rows, features, wrong, logits)
 
-    def _blame(self, rows: slice, features: Tensor, wrong: Tensor, room: Tensor) -> None:
+    def _wrong(self, scores: Tensor, columns: Tensor) -> Tensor:
+        """Turn ``scores`` (n, V) into what a change of each logit would add to the loss."""
+        wrong = scores.exp_()
+        if self._smoothing:
+            wrong -= self._smoothing / wrong.size(1)
+        return wrong.scatter_add_(1, columns, wrong.new_full(columns.shape, self._smoothing - 1))
+
+    def _blame(self, rows: slice, features: Tensor, wrong: Tensor) -> None:
         of_features, of_weight, of_bias = self.gradients
         of_bias += wrong.sum(0)
-        if room.dtype == wrong.dtype:
+        if wrong.dtype == self._dtype:
             of_features[rows] = wrong @ self._weight
             of_weight.addmm_(wrong.t(), features)
-        else:
-            wrong = room.copy_(wrong)
+        else:  # sums over predictions are not rounded to halves
+            wrong = self._logits[: len(wrong)].copy_(wrong)
             of_features[rows] = wrong @ self._weight
             of_weight += wrong.t() @ features

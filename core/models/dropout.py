@@ -5,6 +5,8 @@ Sizes: B rows, T steps, F features.
 
 from torch import Tensor, nn
 
+from core.models.fast_dropout import Dropout
+
 
 class LockedDropout(nn.Module):
     """One mask for all steps of a row. Source: Gal and Ghahramani 2016, 4."""
@@ -35,4 +37,4 @@ class LockedDropout(nn.Module):
 
 def dropout(rate: float, *, locked: bool) -> nn.Module:
     """Return the dropout that a spec asks for, for inputs (B, T, F)."""
-    return LockedDropout(rate) if locked else nn.Dropout(rate)
+    return LockedDropout(rate) if locked else Dropout(rate)
