@@ -91,7 +91,8 @@ def figures(bundle: Bundle, held: HeldOut, outputs: Outputs) -> dict[str, Any]:
     found: dict[str, Any] = {**scores(task, held.valid, valid), **variety(valid)}
     if task == "transform":
         lengths = [_length(row.context[-1]) for row in held.all]
-        found["by_length"] = exact_by_length(outputs, _targets(held.all), lengths)
+        by_length = exact_by_length(outputs, _targets(held.all), lengths)
+        found["by_length"] = {str(length): share for length, share in by_length.items()}
     if task == "transform" and test:
         found["test_exact_match"] = exact_match(test, _targets(held.test))
     if task == "summarise":

@@ -1,6 +1,6 @@
 """A corpus and a plan so small that a model is trained in a second."""
 
-from core.data.examples import Dialogue, Example, Pair
+from core.data.examples import Dialogue, Example, Pair, Text
 from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec, TrainSpec
 
 SAID = [
@@ -42,3 +42,37 @@ def small_plan(**train: object) -> Plan:
 def every_split(examples: list[Example]):
     """Stand in for a corpus whose splits all hold the same examples."""
     return lambda split: examples
+
+
+TALE: list[Example] = [
+    Text("the fox saw the grapes on the vine"),
+    Text("the grapes on the vine hung high"),
+    Text("the fox went home and the grapes hung high on the vine"),
+] * 6
+LANGUAGE = Plan(
+    task="language",
+    tokenizer=TokenizerSpec(kind="closed", vocabulary_size=50),
+    model=ModelSpec(
+        encoder="none",
+        cell="gru",
+        bidirectional=False,
+        embedding_dim=16,
+        hidden_dim=24,
+        dropout=0.0,
+        tied_output=False,
+    ),
+    train=TrainSpec(
+        batch_size=2,
+        bptt=8,
+        max_epochs=12,
+        learning_rate=0.02,
+        warmup_steps=4,
+        label_smoothing=0.0,
+        validate_every=None,
+        report_rows=5,
+        patience=None,
+        keep="last",
+        snapshot_every_s=0,
+    ),
+    decode=DecodeSpec(beam_size=1, max_tokens=8),
+)

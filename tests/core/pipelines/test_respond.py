@@ -4,11 +4,12 @@ import pytest
 
 from core.errors import NotFoundError
 from core.models.seq2seq import Seq2Seq
-from core.pipelines.bundle import Bundle, Models
+from core.pipelines.bundle import Bundle, Models, read_bundle
 from core.pipelines.learn import learn
-from core.pipelines.respond import Responder
+from core.pipelines.respond import Responder, decode_batch, decode_spec
 from core.queue.messages import Ask, Reply
-from tests.core.pipelines.small import PAIRS, SAID, every_split, small_plan
+from core.specs import DecodeSpec
+from tests.core.pipelines.small import LANGUAGE, PAIRS, SAID, TALE, every_split, small_plan
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,9 @@ class Scene:
 
         def bundle_of(name: str) -> Bundle:
             bundle = models.get(name)
-            poisoned = Poisoned(bundle.model, bundle.tokenizer.encode("독")[0])
-            return replace(bundle, model=poisoned) if name == "twin" else bundle
+            if name != "twin":
+                return bundle
+            return replace(bundle, model=Poisoned(bundle.model, bundle.tokenizer.encode("독")[0]))
 
         self.responder = Responder(bundle_of=bundle_of, resolve=resolve, clock=lambda: self.time)
 
@@ -171,3 +173,60 @@ def test_a_model_that_cannot_be_made_ready_does_not_keep_the_others_from_it(scen
     assert scene.fetched == ["bot"]
     scene.answer(ask("a", "hello"))
     assert scene.fetched == ["bot"]
+
+
+@pytest.fixture(scope="module")
+def teller(tmp_path_factory) -> bytes:
+    *_, last = learn(every_split(TALE), LANGUAGE, scratch=tmp_path_factory.mktemp("tale"))
+    return last.data
+
+
+def test_a_language_model_goes_on_with_what_it_is_asked(teller) -> None:
+    scene = Scene(teller)
+    replies = scene.answer(
+        ask("a", "the fox saw", stream=True),
+        ask("b", "the fox saw the grapes on", decode={"max_tokens": 2}),
+        ask("c", "the grapes on the vine", decode={"skip": ["high"]}),
+        ask("d", "the fox", decode={"temperature": 1.5, "seed": 4}),
+    )
+    said = {id_: reply.candidates[0].text for id_, reply in replies.items()}
+    assert said["a"].startswith("the grapes on the vine")
+    assert scene.pieces("a") == said["a"]
+    assert said["b"] == "the vine"
+    assert "high" not in said["c"].split()
+    again = Scene(teller).answer(ask("d", "the fox", decode={"temperature": 1.5, "seed": 4}))
+    assert again["d"].candidates[0].text == said["d"]
+
+
+def test_asks_of_a_language_model_do_not_disturb_each_other(teller) -> None:
+    bundle = read_bundle(teller)
+    prompts = [["fox"], ["the grapes on the"], ["the fox went home and the grapes hung high"]]
+    spec = bundle.plan.decode
+    together = decode_batch(bundle, prompts, [spec] * len(prompts))
+    alone = [decode_batch(bundle, [prompt], [spec])[0] for prompt in prompts]
+    assert [one[0].text for one in together] == [one[0].text for one in alone]
+    for one, other in zip(together, alone, strict=True):
+        assert one[0].score == pytest.approx(other[0].score, abs=1e-5)
+
+
+def test_a_word_that_a_closed_vocabulary_lacks_is_named(teller) -> None:
+    replies = Scene(teller).answer(ask("a", "the wolf"), ask("b", "the fox"))
+    assert replies["a"].error == "InputError"
+    assert "wolf" in replies["a"].message
+    assert replies["b"].error is None
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "chosen"),
+    [
+        ({"beam_size": 4}, {"temperature": 0.7}, {"beam_size": 1, "temperature": 0.7}),
+        ({"beam_size": 4}, {"n_best": 6}, {"beam_size": 6, "n_best": 6}),
+        ({"beam_size": 4, "n_best": 4}, {"beam_size": 2}, {"beam_size": 2, "n_best": 2}),
+        ({"beam_size": 1, "temperature": 0.7}, {"beam_size": 3}, {"temperature": None}),
+        ({"beam_size": 1, "temperature": 0.7}, {"max_tokens": 3}, {"temperature": 0.7}),
+        ({}, {"skip": ["a"]}, {"skip": ("a",)}),
+    ],
+)
+def test_what_is_asked_decides_about_the_rest(own, asked, chosen) -> None:
+    found = decode_spec(DecodeSpec(**own), ask("a", "b", decode=asked)).model_dump()
+    assert {key: found[key] for key in chosen} == chosen

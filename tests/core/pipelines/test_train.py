@@ -8,15 +8,15 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
-from core.data.examples import content_of
+from core.data.examples import Example, content_of
 from core.errors import UnavailableError
 from core.pipelines.bundle import read_bundle
 from core.pipelines.train import Workshop, train
-from core.specs import Plan, TokenizerSpec, TrainJob
+from core.specs import Plan, TokenizerSpec, TrainJob, merge
 from core.storage import aliases, checkpoints, corpora, jobs, snapshots
 from core.storage.blobs import Blobs
 from core.storage.tables import CorpusKind, EventKind, Job, JobKind, JobStatus, Split
-from tests.core.pipelines.small import PAIRS, small_plan
+from tests.core.pipelines.small import LANGUAGE, PAIRS, TALE, small_plan
 
 PLAN = small_plan(max_epochs=14, report_every=2)
 
@@ -33,11 +33,15 @@ class House:
         self.blobs = blobs
         self.tmp_path = tmp_path
         self.ahead = timedelta()
-        with sessions.begin() as session:
+        self.corpus_id = self.add(CorpusKind.PAIRS, PAIRS)
+
+    def add(self, kind: CorpusKind, examples: list[Example]) -> UUID:
+        """Keep a corpus all of whose splits have ``examples``."""
+        with self.sessions.begin() as session:
             corpus = corpora.create(
                 session,
-                name="small",
-                kind=CorpusKind.PAIRS,
+                name=kind.value,
+                kind=kind,
                 source_language="ko",
                 target_language="ko",
                 licence=None,
@@ -45,10 +49,10 @@ class House:
                 bytes_=1,
                 now=self.now(),
             )
-            rows = [(split, 1, content_of(one)) for one in PAIRS for split in Split]
+            rows = [(split, 1, content_of(one)) for one in examples for split in Split]
             corpora.add_examples(session, corpus.id, rows)
             corpora.finish(session, corpus.id, bad_lines=0)
-            self.corpus_id = corpus.id
+            return corpus.id
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
@@ -255,3 +259,31 @@ def test_a_lost_snapshot_means_a_new_beginning_and_is_said(house) -> None:
     assert "is lost" in str(house.told(job_id, EventKind.LOG))
     steps = [one["step"] for one in house.told(job_id, EventKind.METRICS) if "loss" in one]
     assert steps == sorted(set(steps))
+
+
+def test_a_language_model_is_a_job_like_any_other(house) -> None:
+    house.corpus_id = house.add(CorpusKind.TEXT, TALE)
+    job_id = house.queue(LANGUAGE)
+    house.work(job_id, after(20, lambda: True))
+    assert house.job(job_id).status == JobStatus.QUEUED
+    house.work(job_id)
+    assert house.job(job_id).status == JobStatus.SUCCEEDED
+    bundle = read_bundle(house.bundle(job_id))
+    assert bundle.report["metrics"]["test_perplexity"] < 5
+    assert bundle.report["examples"]["train_tokens"] == bundle.report["examples"]["valid_tokens"]
+
+
+def test_a_transformation_tells_its_score_on_the_way(house) -> None:
+    plan = merge(PLAN, {"task": "transform", "train": {"score_rows": 9, "validate_every": 10}})
+    job_id = house.queue(plan)
+    house.work(job_id)
+    assert house.job(job_id).status == JobStatus.SUCCEEDED
+    scores = [one["scores"] for one in house.told(job_id, EventKind.METRICS) if "scores" in one]
+    assert scores
+    assert all(one.keys() == {"exact_match"} for one in scores)
+    logs = str(house.told(job_id, EventKind.LOG))
+    assert "fp32 on cpu" in logs
+    with house.sessions() as session:
+        checkpoint = checkpoints.of_job(session, job_id)
+    assert checkpoint is not None
+    assert checkpoint.report["run"]["seconds"] > 0
