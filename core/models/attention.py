@@ -146,7 +146,7 @@ class AdditiveAttention(nn.Module):
         keys = memory.keys
         if self.coverage is not None and coverage is not None:
             keys = keys + self.coverage(coverage.unsqueeze(-1))  # (B, S, K)
-        hidden = torch.tanh(compared.unsqueeze(2) + keys.unsqueeze(1))  # (B, T, S, K)
+        hidden = (compared.unsqueeze(2) + keys.unsqueeze(1)).tanh_()  # (B, T, S, K)
         scores: Tensor = self.score(hidden).squeeze(-1)
         return scores
 
