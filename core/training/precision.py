@@ -10,7 +10,11 @@ from torch import Tensor, nn
 
 from core.specs import TrainSpec
 
-_WIDE = 192  # see the reason that ``choose`` gives
+# bf16 against fp32 over one update, 64 rows of 20 tokens, one thread of a Xeon with AMX: width 32
+# 0.7 to 1.0 times as fast, 64 0.85 to 1.25, 128 1.0 to 1.5, 192 1.2 to 1.7, 256 1.5 to 1.8, 512
+# 1.6 to 2.3, over GRU, LSTM and Transformer with few and with 8,000 words. The same Xeon told to
+# do without AMX is 0.7 times as fast at 192 to 512: avx512_bf16 alone is no reason for bf16.
+_WIDE = 192
 
 BatchT = TypeVar("BatchT")
 
