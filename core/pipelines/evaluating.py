@@ -72,7 +72,7 @@ def scorer(bundle: Bundle, examples: Examples) -> Callable[[], Mapping[str, floa
     if not plan.train.score_rows or not names:
         return None
     rows = list(islice(exchanges_of(examples, "valid", plan), plan.train.score_rows))
-    greedy = plan.decode.model_copy(update={"beam_size": 1, "n_best": 1, "temperature": None})
+    greedy = DecodeSpec(beam_size=1, max_tokens=plan.decode.max_tokens, skip=plan.decode.skip)
 
     def score() -> Mapping[str, float]:
         outputs = [one.text for one in answers(bundle, [row.context for row in rows], greedy)]

@@ -14,6 +14,7 @@ from core.models.build import build
 from core.models.vectors import place_vectors
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
 from core.pipelines.evaluating import (
+    HeldOut,
     answers,
     figures,
     held_out,
@@ -151,6 +152,8 @@ def _finish(
         **(likelihood(bundle, prepared.test, prefix="test") if prepared.test else {}),
         **figures(bundle, held, outputs),
     }
+    if bundle.plan.decode.anti_generic:
+        metrics["without_reranking"] = _without_reranking(bundle, held)
     report: dict[str, Any] = {
         "metrics": metrics,
         "examples": {**prepared.sizes, "decoded": len(rows)},
@@ -170,6 +173,13 @@ def _finish(
     }
     whole = replace(bundle, report=report)
     yield Finished(write_bundle(whole), bundle.step, metrics, {**report, "run": run})
+
+
+def _without_reranking(bundle: Bundle, held: HeldOut) -> dict[str, Any]:
+    """Return the figures of what the beam alone would have answered."""
+    plain = bundle.plan.decode.model_copy(update={"anti_generic": 0.0})
+    found = answers(bundle, [row.context for row in held.all], plain)
+    return figures(bundle, held, [answer.text for answer in found])
 
 
 def _facts(plan: Plan, started: Started) -> dict[str, Any]:

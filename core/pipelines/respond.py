@@ -10,6 +10,7 @@ import structlog
 
 from core.data.batches import pad_sources
 from core.data.running import SENTENCE_END
+from core.decoding.rescoring import without_the_generic
 from core.decoding.search import search
 from core.decoding.step import SIGNS, StepModel
 from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError
@@ -48,13 +49,15 @@ def decode_batch(
             on_piece(row, piece)
 
     def on_token(row: int, token: int) -> None:
-        tell(row, streams[row].push(token))
+        if not specs[row].anti_generic:  # else nothing is certain before all is ranked anew
+            tell(row, streams[row].push(token))
 
+    model = cast("StepModel[Any]", bundle.model)
     found = search(
-        cast("StepModel[Any]", bundle.model),
+        model,
         source,
         mask,
-        specs=specs,
+        specs=[_whole_beam(spec) for spec in specs],
         on_token=on_token if on_piece else None,
         banned=[
             vocabulary.skip_ids(spec.skip)
@@ -64,12 +67,20 @@ def decode_batch(
         end=_end(bundle.tokenizer),
         signs=(PAD,) if bundle.tokenizer.end is None else SIGNS,
     )
+    found = without_the_generic(model, found, specs, device=device)
     for row, stream in enumerate(streams):
+        for token in found[row][0].tokens if specs[row].anti_generic else ():
+            tell(row, stream.push(token))
         tell(row, stream.flush())
     return [
-        [Candidate(vocabulary.decode(one.tokens), one.score) for one in hypotheses]
-        for (_, vocabulary), hypotheses in zip(read, found, strict=True)
+        [Candidate(vocabulary.decode(one.tokens), one.score) for one in some[: spec.n_best]]
+        for (_, vocabulary), some, spec in zip(read, found, specs, strict=True)
     ]
+
+
+def _whole_beam(spec: DecodeSpec) -> DecodeSpec:
+    """Ask for all that a beam holds where it is ranked anew."""
+    return spec.model_copy(update={"n_best": spec.beam_size}) if spec.anti_generic else spec
 
 
 def _read(bundle: Bundle, turns: Sequence[str]) -> tuple[list[int], Vocabulary]:
@@ -215,6 +226,8 @@ def decode_spec(own: DecodeSpec, ask: Ask) -> DecodeSpec:
         chosen["beam_size"] = max(chosen["beam_size"], chosen["n_best"])
     elif "beam_size" in asked and "n_best" not in asked:
         chosen["n_best"] = min(chosen["n_best"], chosen["beam_size"])
+    if chosen["beam_size"] == 1 and "anti_generic" not in asked:
+        chosen["anti_generic"] = 0.0
     return parse(DecodeSpec, chosen, within="decode")
 
 

@@ -16,8 +16,14 @@ _CHAT = Plan(
     context_turns=3,
     tokenizer=TokenizerSpec(kind="unigram", vocabulary_size=4000),
     model=ModelSpec(cell="gru", embedding_dim=192, hidden_dim=320, dropout=0.4),
-    train=TrainSpec(max_epochs=30, time_limit_s=600.0, learning_rate=2e-3, warmup_steps=200),
-    decode=DecodeSpec(beam_size=4),
+    train=TrainSpec(
+        max_epochs=30,
+        time_limit_s=600.0,
+        learning_rate=2e-3,
+        warmup_steps=200,
+        report_rows=500,
+    ),
+    decode=DecodeSpec(beam_size=8, anti_generic=0.3),
 )
 
 RECIPES = (

@@ -22,7 +22,7 @@ QUICK: Mapping[str, Any] = MappingProxyType(
             "score_rows": 20,
             "report_rows": 40,
         },
-        "decode": {"beam_size": 1},
+        "decode": {"beam_size": 2},
     }
 )
 

@@ -15,6 +15,7 @@ class DecodeSpec(Spec):
     temperature: float | None = Field(default=None, gt=0, le=10)  # none: always the likeliest
     seed: int = Field(default=1, ge=0, lt=2**31)  # of sampling
     skip: tuple[str, ...] = ()  # words never said, such as "<unk>"
+    anti_generic: float = Field(default=0.0, ge=0, le=2)  # of a beam, what suits anybody: less
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "DecodeSpec":
@@ -22,4 +23,6 @@ class DecodeSpec(Spec):
             raise ValueError(f"n_best ({self.n_best}) cannot exceed beam_size ({self.beam_size})")
         if self.temperature is not None and self.beam_size > 1:
             raise ValueError("temperature: sampling has no beam; beam_size must be 1")
+        if self.anti_generic and self.beam_size == 1:
+            raise ValueError("anti_generic: there is nothing to rank anew without a beam")
         return self

@@ -124,13 +124,15 @@ def _of(metric: str) -> Cell:
     return lambda _, runs: _spread(metric, [run.metrics.get(metric) for run in runs])
 
 
-def _lead(metric: str) -> Cell:
-    """Return the cell that shows what as many first words as a summary has would score."""
+def _inside(*keys: str) -> Cell:
+    """Return the cell that shows a figure further down in the metrics of the first run."""
 
     def cell(recipe: Recipe, runs: Sequence[Result]) -> str:
         del recipe
-        lead = runs[0].metrics.get("baselines", {}).get("lead_words", {})
-        return figure(metric, lead.get(metric))
+        value: Any = runs[0].metrics
+        for key in keys:
+            value = value.get(key, {})
+        return figure(keys[-1], value)
 
     return cell
 
@@ -232,7 +234,10 @@ _LANGUAGE: Mapping[str, Cell] = {
 _SUMMARIES: Mapping[str, Cell] = {
     "recipe": lambda recipe, _: f"`{recipe.name}`",
     **{name(f"rouge_{kind}"): _of(f"rouge_{kind}") for kind in ("1", "2", "l")},
-    **{f"first words {name(f'rouge_{kind}')}": _lead(f"rouge_{kind}") for kind in ("1", "2", "l")},
+    **{
+        f"first words {name(f'rouge_{kind}')}": _inside("baselines", "lead_words", f"rouge_{kind}")
+        for kind in ("1", "2", "l")
+    },
 }
 _TALKS: Mapping[str, Cell] = {
     "recipe": lambda recipe, _: f"`{recipe.name}`",
@@ -241,6 +246,9 @@ _TALKS: Mapping[str, Cell] = {
     "distinct-1": _of("distinct_1"),
     "distinct-2": _of("distinct_2"),
     "ten commonest": _of("top_10_share"),
+    "beam alone: chrF": _inside("without_reranking", "chrf"),
+    "distinct-2 ": _inside("without_reranking", "distinct_2"),
+    "ten commonest ": _inside("without_reranking", "top_10_share"),
 }
 _NO_MORE: Mapping[str, Cell] = {}
 _FAMILIES = (

@@ -107,6 +107,9 @@ class Decode(Request):
     skip: list[Skipped] | None = Field(
         default=None, max_length=100, description="Words that are never said."
     )
+    anti_generic: float | None = Field(
+        default=None, ge=0, le=2, description="Of a beam, what would suit anybody counts less."
+    )
 
     @model_validator(mode="after")
     def _no_more_than_the_beam(self) -> "Decode":
@@ -114,6 +117,8 @@ class Decode(Request):
             raise ValueError(f"n_best ({self.n_best}) cannot exceed beam_size ({self.beam_size})")
         if self.temperature and max(self.beam_size or 1, self.n_best or 1) > 1:
             raise ValueError("temperature: sampling has no beam; beam_size must be 1")
+        if self.anti_generic and (self.beam_size == 1 or self.temperature):
+            raise ValueError("anti_generic: there is nothing to rank anew without a beam")
         return self
 
     def chosen(self) -> dict[str, Any]:

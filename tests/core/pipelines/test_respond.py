@@ -121,6 +121,17 @@ def test_streamed_pieces_are_the_reply_character_for_character(scene) -> None:
     assert replies["0"].candidates[0].text == SAID[0][1]
 
 
+def test_replies_that_are_ranked_anew_are_streamed_as_they_end(scene) -> None:
+    other = {"beam_size": 4, "n_best": 4, "anti_generic": 1.0}
+    replies = scene.answer(
+        ask("a", "고마워요", stream=True, decode=other), ask("b", "고마워요", stream=True)
+    )
+    assert len(replies["a"].candidates) == 4
+    assert replies["a"].candidates[0].score >= replies["a"].candidates[1].score
+    for id_ in ("a", "b"):
+        assert scene.pieces(id_) == replies[id_].candidates[0].text
+
+
 def test_an_ask_that_is_wrong_fails_alone_and_says_where(scene) -> None:
     replies = scene.answer(
         ask("good", "hello"),
@@ -225,6 +236,7 @@ def test_a_word_that_a_closed_vocabulary_lacks_is_named(teller) -> None:
         ({"beam_size": 1, "temperature": 0.7}, {"beam_size": 3}, {"temperature": None}),
         ({"beam_size": 1, "temperature": 0.7}, {"max_tokens": 3}, {"temperature": 0.7}),
         ({}, {"skip": ["a"]}, {"skip": ("a",)}),
+        ({"anti_generic": 0.3}, {"beam_size": 1}, {"anti_generic": 0.0}),
     ],
 )
 def test_what_is_asked_decides_about_the_rest(own, asked, chosen) -> None:
