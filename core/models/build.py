@@ -29,10 +29,10 @@ from core.specs import ModelSpec
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
-EMBEDDING_STD = (
-    0.3  # wide enough for the cells to hear words early: halves the steps to learn a set
-)
-
+# How far embeddings begin from zero. Wide, so that cells hear words early: it halves the steps to
+# learn a set by heart, and the epochs to learn to add. Less wide where they are the output layer
+# too, which would begin with opinions.
+WIDE_STD, TIED_STD = 1.0, 0.3
 
 Network = Seq2Seq | LanguageModel
 
@@ -46,10 +46,15 @@ def build(spec: ModelSpec, *, vocabulary_size: int) -> Network:
 
 
 def _seq2seq(spec: ModelSpec, vocabulary_size: int) -> Seq2Seq:
-    source_embedding = _embedding(spec, spec.encoder, vocabulary_size)
-    target_embedding = source_embedding
-    if not spec.shared_embedding:
-        target_embedding = _embedding(spec, spec.decoder, vocabulary_size)
+    if spec.shared_embedding:
+        source_embedding = target_embedding = _embedding(
+            spec, vocabulary_size, readers=(spec.encoder, spec.decoder), tied=spec.tied_output
+        )
+    else:
+        source_embedding = _embedding(spec, vocabulary_size, readers=(spec.encoder,), tied=False)
+        target_embedding = _embedding(
+            spec, vocabulary_size, readers=(spec.decoder,), tied=spec.tied_output
+        )
     encoder = _encoder(spec)
     decoder, feature_dim = _decoder(spec)
     return Seq2Seq(
@@ -65,7 +70,7 @@ def _seq2seq(spec: ModelSpec, vocabulary_size: int) -> Seq2Seq:
 
 
 def _language_model(spec: ModelSpec, vocabulary_size: int) -> LanguageModel:
-    embedding = _embedding(spec, spec.decoder, vocabulary_size)
+    embedding = _embedding(spec, vocabulary_size, readers=(spec.decoder,), tied=spec.tied_output)
     reader, feature_dim = _reader(spec)
     return LanguageModel(
         embedding=embedding,
@@ -82,11 +87,15 @@ def _generator(spec: ModelSpec, embedding: nn.Embedding, feature_dim: int) -> Ge
     return generator
 
 
-def _embedding(spec: ModelSpec, reader: str, vocabulary_size: int) -> nn.Embedding:
-    """Return vectors as wide as whoever reads them likes them."""
+def _embedding(
+    spec: ModelSpec, vocabulary_size: int, *, readers: tuple[str, ...], tied: bool
+) -> nn.Embedding:
+    """Return vectors as wide as those who read them like them; ``tied``: the output layer too."""
+    std = TIED_STD if tied else WIDE_STD
+    if "transformer" in readers:  # which multiplies by the square root of its width
+        std = spec.embedding_dim**-0.5
     embedding = nn.Embedding(vocabulary_size, spec.embedding_dim)
-    narrow = reader == "transformer"  # which multiplies by the square root of its width
-    nn.init.normal_(embedding.weight, std=spec.embedding_dim**-0.5 if narrow else EMBEDDING_STD)
+    nn.init.normal_(embedding.weight, std=std)
     embedding.weight.requires_grad_(not spec.freeze_embedding)
     return embedding
 

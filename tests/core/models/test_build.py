@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from core.models.build import EMBEDDING_STD, build
+from core.models.build import TIED_STD, WIDE_STD, build
 from core.models.decoders import RecurrentDecoder
 from core.models.language_model import LanguageModel
 from core.models.recurrence import Recurrence
@@ -72,13 +72,25 @@ def test_each_gate_of_a_recurrence_begins_orthogonal(cell: str) -> None:
                 torch.testing.assert_close(gate @ gate.T, torch.eye(8), atol=1e-5, rtol=0)
 
 
-def test_embeddings_begin_as_wide_as_their_reader_likes() -> None:
+@pytest.mark.parametrize(
+    ("spec", "source", "target"),
+    [
+        ({}, TIED_STD, TIED_STD),
+        ({"tied_output": False}, WIDE_STD, WIDE_STD),
+        ({"shared_embedding": False}, WIDE_STD, TIED_STD),
+        ({"encoder": "transformer", "bridge": "mean"}, 1 / 8, 1 / 8),
+        ({"decoder": "transformer", "shared_embedding": False}, WIDE_STD, 1 / 8),
+    ],
+)
+def test_embeddings_begin_as_wide_as_their_readers_like(
+    spec: dict[str, object], source: float, target: float
+) -> None:
     torch.manual_seed(0)
-    spec = {"embedding_dim": 64, "hidden_dim": 64, "shared_embedding": False}
-    mixed = build(ModelSpec(encoder="transformer", bridge="mean", **spec), vocabulary_size=500)
-    assert isinstance(mixed, Seq2Seq)
-    assert mixed.source_embedding.weight.std().item() == pytest.approx(64**-0.5, rel=0.05)
-    assert mixed.target_embedding.weight.std().item() == pytest.approx(EMBEDDING_STD, rel=0.05)
+    sizes = {"embedding_dim": 64, "hidden_dim": 64}
+    model = build(ModelSpec(**(sizes | spec)), vocabulary_size=500)
+    assert isinstance(model, Seq2Seq)
+    assert model.source_embedding.weight.std().item() == pytest.approx(source, rel=0.05)
+    assert model.target_embedding.weight.std().item() == pytest.approx(target, rel=0.05)
 
 
 def test_a_network_has_as_many_parameters_as_the_textbook_says() -> None:
