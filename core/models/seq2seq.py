@@ -159,7 +159,7 @@ class Seq2Seq(nn.Module):
         source = batch.source
         state = self._begin(source, batch.source_mask)
         beyond = count_beyond(source, self.generator.vocabulary_size) if self.pointer else 0
-        coins = torch.rand(words.shape, generator=options.generator).to(words.device)  # (B, T)
+        coins = _toss(words, options.generator)  # (B, T)
         drop = self._dropout_of_steps(words)
         said = words[:, :1]  # what starts a target is nobody's guess
         readouts: list[Readout] = []
@@ -189,3 +189,9 @@ class Seq2Seq(nn.Module):
         like = self.target_embedding.weight.new_empty(words.size(0), 1, size)
         mask = self.dropout.draw(like)
         return lambda embedded: embedded if mask is None else embedded * mask
+
+
+def _toss(words: Tensor, generator: torch.Generator | None) -> Tensor:
+    """Return a random number from 0 to 1 for each of ``words`` (B, T), wherever they are."""
+    device = words.device if generator is None else generator.device
+    return torch.rand(words.shape, generator=generator, device=device).to(words.device)

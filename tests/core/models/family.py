@@ -4,9 +4,17 @@ import random
 from itertools import combinations
 from typing import Any, Literal, get_args, get_origin
 
+import torch
 from pydantic import ValidationError
+from torch import Tensor
 
+from core.data.batches import Batch
+from core.data.texts import TextBatch
+from core.models.build import Network, build
 from core.specs import ModelSpec
+from core.text.tokenizer import BOS, EOS
+
+VOCABULARY = 17
 
 # What numbers are tried; of a Literal or a bool every value is, for it says them itself.
 NUMBERS: dict[str, tuple[object, ...]] = {
@@ -115,3 +123,53 @@ def _some(encoder: object, decoder: object, chance: random.Random) -> list[Model
         if (spec := admitted(values)) is not None:
             found.append(spec)
     return found
+
+
+def model_of(spec: ModelSpec, vocabulary_size: int = VOCABULARY) -> Network:
+    torch.manual_seed(0)
+    model = build(spec, vocabulary_size=vocabulary_size)
+    for name, parameter in model.named_parameters():
+        if name.endswith(("bias", "coverage")):  # which begin at zero, where all looks alike
+            torch.nn.init.normal_(parameter, std=0.3)
+    return model
+
+
+def words(row: int, length: int, top: int = VOCABULARY) -> list[int]:
+    """Return the words of a row, which are the same in any company."""
+    seeded = torch.Generator().manual_seed(97 * row + length)
+    return torch.randint(5, top, (length,), generator=seeded).tolist()
+
+
+def padded(rows: list[list[int]], padding: int) -> tuple[Tensor, Tensor]:
+    width = max(map(len, rows)) + padding
+    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    return ids, torch.arange(width) < torch.tensor([[len(row)] for row in rows])
+
+
+def pairs(
+    spec: ModelSpec, lengths: dict[int, tuple[int, int]], padding: tuple[int, int] = (0, 0)
+) -> Batch:
+    """Return rows by number, (source, target) tokens each; each may have a word to copy."""
+    sources, targets = [], []
+    for row, (source, target) in lengths.items():
+        sources.append(words(row, source))
+        targets.append([BOS, *words(row + 50, target), EOS])
+        if spec.copy_source:
+            sources[-1][-1] = targets[-1][target] = VOCABULARY + row % 2
+    source, source_mask = padded(sources, padding[0])
+    target, target_mask = padded(targets, padding[1])
+    return Batch(source=source, source_mask=source_mask, target=target, target_mask=target_mask)
+
+
+def stretches(spec: ModelSpec, rows: list[int], steps: int = 6) -> TextBatch:
+    text = torch.tensor([words(row, steps + 1) for row in rows])
+    mask = torch.ones(len(rows), steps, dtype=torch.bool)
+    if spec.window is not None:
+        mask[:, :-1] = False
+    return TextBatch(tokens=text[:, :-1], gold=text[:, 1:], mask=mask)
+
+
+def some_batch(spec: ModelSpec) -> Batch | TextBatch:
+    if spec.is_language_model:
+        return stretches(spec, [0, 1, 2])
+    return pairs(spec, {0: (5, 4), 1: (2, 1), 2: (7, 3)})

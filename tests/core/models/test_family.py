@@ -20,9 +20,20 @@ from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, read_bundle, write_bundle
 from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec
 from core.text.tokenizer import BOS, EOS, Tokenizer
-from tests.core.models.family import admitted, idle, label, pairwise, values_of
+from tests.core.models.family import (
+    VOCABULARY,
+    admitted,
+    idle,
+    label,
+    model_of,
+    padded,
+    pairs,
+    pairwise,
+    some_batch,
+    values_of,
+    words,
+)
 
-VOCABULARY = 17
 SPECS = pairwise()
 EVERY = pytest.mark.parametrize("spec", SPECS, ids=label)
 ANSWERING = pytest.mark.parametrize(
@@ -32,56 +43,6 @@ WRITING = pytest.mark.parametrize(
     "spec", [spec for spec in SPECS if spec.is_language_model], ids=label
 )
 HARDER = LossOptions(label_smoothing=0.1, coverage_weight=0.5)
-
-
-def model_of(spec: ModelSpec, vocabulary_size: int = VOCABULARY) -> Network:
-    torch.manual_seed(0)
-    model = build(spec, vocabulary_size=vocabulary_size)
-    for name, parameter in model.named_parameters():
-        if name.endswith(("bias", "coverage")):  # which begin at zero, where all looks alike
-            torch.nn.init.normal_(parameter, std=0.3)
-    return model
-
-
-def words(row: int, length: int, top: int = VOCABULARY) -> list[int]:
-    """Return the words of a row, which are the same in any company."""
-    seeded = torch.Generator().manual_seed(97 * row + length)
-    return torch.randint(5, top, (length,), generator=seeded).tolist()
-
-
-def padded(rows: list[list[int]], padding: int) -> tuple[Tensor, Tensor]:
-    width = max(map(len, rows)) + padding
-    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
-    return ids, torch.arange(width) < torch.tensor([[len(row)] for row in rows])
-
-
-def pairs(
-    spec: ModelSpec, lengths: dict[int, tuple[int, int]], padding: tuple[int, int] = (0, 0)
-) -> Batch:
-    """Return rows by number, (source, target) tokens each; each may have a word to copy."""
-    sources, targets = [], []
-    for row, (source, target) in lengths.items():
-        sources.append(words(row, source))
-        targets.append([BOS, *words(row + 50, target), EOS])
-        if spec.copy_source:
-            sources[-1][-1] = targets[-1][target] = VOCABULARY + row % 2
-    source, source_mask = padded(sources, padding[0])
-    target, target_mask = padded(targets, padding[1])
-    return Batch(source=source, source_mask=source_mask, target=target, target_mask=target_mask)
-
-
-def stretches(spec: ModelSpec, rows: list[int], steps: int = 6) -> TextBatch:
-    text = torch.tensor([words(row, steps + 1) for row in rows])
-    mask = torch.ones(len(rows), steps, dtype=torch.bool)
-    if spec.window is not None:
-        mask[:, :-1] = False
-    return TextBatch(tokens=text[:, :-1], gold=text[:, 1:], mask=mask)
-
-
-def some_batch(spec: ModelSpec) -> Batch | TextBatch:
-    if spec.is_language_model:
-        return stretches(spec, [0, 1, 2])
-    return pairs(spec, {0: (5, 4), 1: (2, 1), 2: (7, 3)})
 
 
 def step_by_step(model: Network, batch: Batch | TextBatch) -> Tensor:
@@ -159,6 +120,20 @@ def test_its_gradients_agree_with_finite_differences(spec: ModelSpec) -> None:
     with torch.no_grad():
         difference = (cost(1e-6) - cost(-2e-6)) / 2e-6
     assert float(difference) == pytest.approx(float(slope), rel=1e-4, abs=1e-4)
+
+
+@EVERY
+def test_it_learns_in_halves_nearly_what_it_learns_in_full(spec: ModelSpec) -> None:
+    still = spec.model_copy(update={"dropout": 0.0, "weight_drop": 0.0})
+    model, batch = model_of(still).train(), some_batch(spec)
+    full = model.losses(batch, HARDER).total
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        terms = model.losses(batch, HARDER)
+    terms.total.backward()
+    assert terms.total.dtype == torch.float32
+    assert terms.total.item() == pytest.approx(full.item(), rel=0.05)
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or torch.isfinite(parameter.grad).all(), name
 
 
 @EVERY
