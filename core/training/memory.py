@@ -30,6 +30,7 @@ class Halving:
         """Take how a row is described that does not even fit alone."""
         self._describe = describe
         self._too_large: list[int] = []
+        self._smallest: int | None = None  # of all that did not fit so far
 
     def study(
         self, attempt: Callable[[Rows, Carry], LossTerms], rows: Rows, carry: Carry
@@ -50,7 +51,9 @@ class Halving:
                 f"{self._describe(int(rows[0]))}; lower these, or model.hidden_dim",
                 field="train.batch_size",
             )
-        self._too_large.append(len(rows))
+        if self._smallest is None or len(rows) < self._smallest:
+            self._smallest = len(rows)
+            self._too_large.append(len(rows))
         middle = len(rows) // 2
         first = self.study(attempt, rows[:middle], tuple(one[:middle] for one in carry))
         second = self.study(attempt, rows[middle:], tuple(one[middle:] for one in carry))
@@ -61,7 +64,10 @@ class Halving:
         )
 
     def too_large(self) -> list[int]:
-        """Return how many rows the batches had that did not fit since this was last asked."""
+        """Return how many rows batches had that did not fit since this was last asked.
+
+        Only those are told with fewer rows than all before: most batches are of one size.
+        """
         told, self._too_large = self._too_large, []
         return told
 

@@ -76,7 +76,7 @@ def load_state(data: bytes) -> tuple[TrainingState, dict[str, Tensor]]:
     if found != FORMAT:
         raise BundleError(
             f"the training state has format {found!r} and this version reads {FORMAT!r}: "
-            "the training has to begin anew"
+            "begin the training anew"
         )
     groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
     for key, tensor in tensors.items():
