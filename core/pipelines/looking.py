@@ -14,7 +14,7 @@ from core.text.tokenizer import BOS, EOS, UNK
 from core.text.vocabulary import read_source
 
 MAPS = 4
-LONGEST = 40  # pieces of either side: longer ones make no picture
+LONGEST = 30  # pieces of either side: longer ones make no picture
 DIGITS = 3
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from services.cli.failures import refused
 from services.cli.following import Event
 
-CURVE_POINTS = 120  # of each kind that a file keeps: more than a figure shows
+CURVE_POINTS = 100  # of each kind that a file keeps: more than a figure shows
 KEPT_SAMPLES = 5
 KEPT_MAPS = 4  # of attention
 

@@ -51,7 +51,7 @@ def test_a_run_resumed_from_saved_bytes_ends_in_the_same_bundle(tmp_path) -> Non
 
 
 def test_turns_of_a_talk_are_context(tmp_path) -> None:
-    plan = small_plan().model_copy(update={"context_turns": 3})
+    plan = small_plan(max_epochs=30).model_copy(update={"context_turns": 3})
     *_, last = learn(every_split(TALKS), plan, scratch=tmp_path)
     assert last.report["examples"]["train"] == 24
     bundle = read_bundle(last.data)

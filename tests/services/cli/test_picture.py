@@ -50,6 +50,16 @@ def test_everything_that_is_known_is_drawn() -> None:
         assert words in text
 
 
+def test_scores_on_the_way_have_a_curve_of_their_own() -> None:
+    def validated(step: int, score: float) -> Event:
+        data = {"valid_loss": 1.0, "scores": {"exact_match": score}}
+        return Event("metrics", data, id=step, step=step)
+
+    picture = heard(validated(40, 0.25), validated(80, 0.5), validated(60, 0.75))
+    assert "exact match ▁█ 25.00 % → 75.00 %" in drawn(picture)
+    assert "exact match 75.00 %" in picture.figures()
+
+
 def test_nothing_known_is_drawn_too() -> None:
     assert "bot  queued" in drawn(heard())
 
