@@ -148,6 +148,8 @@ def _attention_faults(spec: ModelSpec) -> Iterator[str]:
 
 
 def _bridge_faults(spec: ModelSpec) -> Iterator[str]:
+    if spec.bridge == "zero" and spec.attention == "none" and not spec.peeky:
+        yield "bridge: zero hands nothing over, so the decoder needs attention or peeky to hear"
     if spec.bridge != "last":
         return
     if spec.encoder == "transformer":

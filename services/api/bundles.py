@@ -12,7 +12,7 @@ from core.data.header import NOTES, json_object, read_header
 from core.errors import BundleError, SpecError
 from core.specs import Plan, parse
 
-FORMAT = "malgil-1"  # as core.pipelines.bundle writes it, which torch keeps out of reach here
+FORMATS = ("malgil-1", "malgil-2")  # as core.pipelines.formats has them, behind torch
 DEPTH_LIMIT = 20  # of a report; deeper nesting is no report of ours
 STEP_DIGITS = 9
 WIDTHS = {  # bytes of one element
@@ -54,8 +54,8 @@ def read_notes(file: BinaryIO) -> Notes:
     """
     header, size = read_header(file)
     words = header.pop(NOTES, None)
-    if not isinstance(words, dict) or words.get("format") != FORMAT:
-        raise BundleError(f"this is no checkpoint of the format {FORMAT!r}")
+    if not isinstance(words, dict) or words.get("format") not in FORMATS:
+        raise BundleError(f"this is no checkpoint of the formats {', '.join(FORMATS)}")
     _check_tensors(header, size=size)
     step = str(words.get("step"))
     if not (step.isascii() and step.isdigit() and len(step) <= STEP_DIGITS):

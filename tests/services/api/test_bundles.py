@@ -28,10 +28,10 @@ def test_a_whole_file_says_what_it_is() -> None:
 
 def test_what_the_training_writes_passes() -> None:
     from core.models.build import build
-    from core.pipelines import bundle as written
+    from core.pipelines import formats as written
     from core.text.tokenizer import Tokenizer
 
-    assert written.FORMAT == bundles.FORMAT
+    assert written.FORMATS == bundles.FORMATS
     plan = Plan(
         tokenizer=TokenizerSpec(kind="char", vocabulary_size=32, byte_fallback=False),
         model=ModelSpec(embedding_dim=4, hidden_dim=4),
@@ -57,7 +57,7 @@ def test_what_the_training_writes_passes() -> None:
         struct.pack("<Q", 50_000) + b"[" * 50_000,
         bundle()[:-1],
         bundle() + b"\0",
-        bundle(notes={"format": "malgil-2"}),
+        bundle(notes={"format": "malgil-99"}),
         bundle(notes={"format": None}),
         bundle(notes={"plan": None}),
         bundle(notes={"plan": '{"task": "sing"}'}),
