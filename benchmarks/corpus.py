@@ -136,9 +136,6 @@ class _Way:
     def encode(self, tokenizer: Tokenizer) -> EncodedPairs:
         """Read the training split from the database and encode it into mapped arrays."""
         began = time.perf_counter()
-        read = sum(1 for _ in self._exchanges())
-        self._tell("read from SQLite", read, began)
-        began = time.perf_counter()
         encoded = EncodedPairs.encode(
             self._exchanges(),
             tokenizer,
