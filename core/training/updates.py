@@ -116,7 +116,7 @@ class Updates:
                 held += gradient
 
     def _of_the_team(self, nll: Tensor, tokens: int) -> tuple[Tensor, int]:
-        counted = torch.tensor(float(tokens), dtype=torch.float64)
+        counted = torch.tensor(float(tokens), dtype=torch.float64, device=nll.device)
         self._team.sum_gradients(self.parameters)
         self._team.add(nll, counted)
         return nll, int(counted)
