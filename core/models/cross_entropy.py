@@ -44,7 +44,7 @@ class _CrossEntropy(torch.autograd.Function):
     ) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):
             sums.add(gold)
-        ctx.save_for_backward(*sums.gradients)
+        ctx.save_for_backward(*sums.gradients())
         return sums.total
 
     @staticmethod
@@ -54,13 +54,17 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 class _Sums:
-    """The loss and its gradients, added up over a few predictions at a time."""
+    """The loss and its gradients, added up over a few predictions at a time.
+
+    Smoothing is one more term, the same for all words: s / V * (V * lse - sum of the logits). Its
+    logits are linear in the features, and so nothing of it needs a look at all scores.
+    """
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, smoothing: float) -> None:
-        self._features = features
+        self._features = features.detach()
+        self._given = weight.detach(), bias.detach()
         self._dtype = matrix_dtype(weight)
-        self._weight = weight.detach().to(self._dtype)
-        self._bias = bias.detach().to(self._dtype)
+        self._weight, self._bias = (one.to(self._dtype) for one in self._given)
         self._smoothing = smoothing
         most = min(_SCORES // weight.size(0), features.size(0) + _ROWS - 1)
         self._step = max(1, most // _ROWS) * _ROWS
@@ -69,58 +73,74 @@ class _Sums:
         self._logits = self._scores if wide else torch.empty_like(self._scores, dtype=self._dtype)
         self.total = weight.new_zeros(())
         self.nll = weight.new_zeros(())
-        self.gradients: tuple[Tensor, ...] = ()
-        if torch.is_grad_enabled():
-            self.gradients = (
-                torch.empty_like(features),
-                torch.zeros_like(weight, memory_format=torch.contiguous_format),
-                torch.zeros_like(bias),
-            )
+        self._learning = torch.is_grad_enabled()
+        self._of_features = torch.empty_like(features)
+        self._of_weight: Tensor | None = None
+        self._of_bias = torch.zeros_like(bias)
+
+    def gradients(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return those of features (N, F), weight (V, F) and bias (V,)."""
+        of_weight = self._of_weight
+        if of_weight is None:
+            of_weight = torch.zeros_like(self._given[0])
+        return self._of_features, of_weight, self._of_bias
 
     def add(self, gold: Tensor) -> None:
         """Add what all features cost whose words are ``gold`` (N,)."""
-        for start in range(0, gold.size(0), self._step):
-            rows = slice(start, start + self._step)
-            columns = gold[rows].unsqueeze(1)
-            features = self._whole(self._features[rows].detach().to(self._dtype))
-            scores = self._score(features)
-            self._count(scores[: len(columns)], columns)
-            if self.gradients:
-                self._blame(rows, features, self._wrong(scores, columns))
+        of_gold = [
+            self._study(slice(start, start + self._step), gold[start : start + self._step])
+            for start in range(0, gold.size(0), self._step)
+        ]
+        if of_gold:
+            logits, log_probs = (torch.cat(parts) for parts in zip(*of_gold, strict=True))
+            self.nll -= log_probs.sum()
+            self.total += self.nll
+            if self._smoothing:
+                self._smooth(lse=(logits - log_probs).sum(), nll=self.nll)
 
-    def _whole(self, features: Tensor) -> Tensor:
-        """Return ``features`` (n, F) with rows of zeros to a multiple of rows."""
-        missing = -len(features) % _ROWS
-        return functional.pad(features, (0, 0, 0, missing)) if missing else features
-
-    def _score(self, features: Tensor) -> Tensor:
-        """Return log probabilities (n, V)."""
+    def _study(self, rows: slice, gold: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (n,) and log probabilities (n,) of ``gold``; add what they teach."""
+        features = self._features[rows].to(self._dtype)
+        if missing := -len(features) % _ROWS:
+            features = functional.pad(features, (0, 0, 0, missing))
         logits, scores = self._logits[: len(features)], self._scores[: len(features)]
         torch.addmm(self._bias, features, self._weight.t(), out=logits)
         scores.copy_(logits)
-        return torch.log_softmax(scores, dim=1, out=scores)
-
-    def _count(self, scores: Tensor, columns: Tensor) -> None:
-        nll = -scores.gather(1, columns).sum()
-        self.nll += nll
-        self.total += (1 - self._smoothing) * nll
-        if self._smoothing:
-            self.total -= scores.sum() * (self._smoothing / scores.size(1))
-
-    def _wrong(self, scores: Tensor, columns: Tensor) -> Tensor:
-        """Turn ``scores`` (n, V) into what a change of each logit would add to the loss."""
-        wrong = scores.exp_()
-        if self._smoothing:
-            wrong -= self._smoothing / wrong.size(1)
-        wrong[len(columns) :] = 0.0
-        return wrong.scatter_add_(1, columns, wrong.new_full(columns.shape, self._smoothing - 1))
+        columns = gold.unsqueeze(1)
+        of_gold = scores[: len(gold)].gather(1, columns)
+        if not self._learning:
+            log_probs = torch.log_softmax(scores, dim=1, out=scores)[: len(gold)]
+            return of_gold, log_probs.gather(1, columns)
+        wrong = torch.softmax(scores, dim=1, out=scores)  # what each logit adds to lse
+        tiny = torch.finfo(wrong.dtype).tiny
+        log_probs = wrong[: len(gold)].gather(1, columns).clamp_(min=tiny).log_()
+        wrong[len(gold) :] = 0.0
+        wrong.scatter_add_(1, columns, wrong.new_full(columns.shape, self._smoothing - 1))
+        self._blame(rows, features, wrong)
+        return of_gold, log_probs
 
     def _blame(self, rows: slice, features: Tensor, wrong: Tensor) -> None:
-        of_features, of_weight, of_bias = self.gradients
-        of_bias += wrong.sum(0)
-        if wrong.dtype == self._dtype:
-            of_weight.addmm_(wrong.t(), features)
-        else:  # sums over predictions are not rounded to halves
+        self._of_bias += wrong.sum(0)
+        if wrong.dtype != self._dtype:
             wrong = self._logits[: len(wrong)].copy_(wrong)
-            of_weight += wrong.t() @ features
-        of_features[rows] = (wrong @ self._weight)[: len(of_features[rows])]
+        of_features = self._of_features[rows]
+        of_features.copy_((wrong @ self._weight)[: len(of_features)])
+        if self._of_weight is None:
+            self._of_weight = (wrong.t() @ features).to(self._of_bias.dtype)
+        elif wrong.dtype == self._of_weight.dtype:
+            self._of_weight.addmm_(wrong.t(), features)
+        else:  # sums over predictions are not rounded to halves
+            self._of_weight += wrong.t() @ features
+
+    def _smooth(self, *, lse: Tensor, nll: Tensor) -> None:
+        """Let a part of each gold word's weight be shared by all words."""
+        weight, bias = self._given
+        share = self._smoothing / len(bias)
+        of_all = weight.sum(0)  # (F,): the sum of a row of logits is linear in its features
+        features = self._features.sum(0, dtype=weight.dtype)
+        logits = features @ of_all + len(self._features) * bias.sum()
+        self.total += self._smoothing * (lse - nll) - share * logits
+        if self._of_weight is not None:
+            self._of_features -= share * of_all
+            self._of_weight -= share * features
+            self._of_bias -= share * len(self._features)
