@@ -28,10 +28,11 @@ def test_a_whole_file_says_what_it_is() -> None:
 
 def test_what_the_training_writes_passes() -> None:
     from core.models.build import build
-    from core.pipelines import formats as written
+    from core.pipelines.bundle import Bundle, write_bundle
+    from core.pipelines.formats import FORMATS
     from core.text.tokenizer import Tokenizer
 
-    assert written.FORMATS == bundles.FORMATS
+    assert FORMATS == bundles.FORMATS
     plan = Plan(
         tokenizer=TokenizerSpec(kind="char", vocabulary_size=32, byte_fallback=False),
         model=ModelSpec(embedding_dim=4, hidden_dim=4),
@@ -39,7 +40,7 @@ def test_what_the_training_writes_passes() -> None:
     tokenizer = Tokenizer.train(["abc abc", "bca"], plan.tokenizer)
     model = build(plan.model, vocabulary_size=tokenizer.size)
     report = {"metrics": {"valid_loss": 2.0}, "samples": [{"output": "가"}]}
-    data = written.write_bundle(written.Bundle(model, tokenizer, plan, 7, report))
+    data = write_bundle(Bundle(model, tokenizer, plan, 7, report))
     notes = bundles.read_notes(BytesIO(data))
     assert (notes.plan, notes.step, notes.report) == (plan, 7, report)
 
