@@ -62,15 +62,17 @@ class _Sums:
 
     def __init__(self, features: Tensor, weight: Tensor, bias: Tensor, smoothing: float) -> None:
         self._features = features.detach()
-        self._given = weight.detach(), bias.detach()
         self._dtype = matrix_dtype(weight)
-        self._weight, self._bias = (one.to(self._dtype) for one in self._given)
+        self._bias = bias.detach()
+        self._wide = weight.detach()
+        self._weight = self._wide.to(self._dtype)
         self._smoothing = smoothing
         most = min(_SCORES // weight.size(0), features.size(0) + _ROWS - 1)
         self._step = max(1, most // _ROWS) * _ROWS
         self._scores = weight.new_empty(self._step, weight.size(0))
-        wide = self._dtype == weight.dtype
-        self._logits = self._scores if wide else torch.empty_like(self._scores, dtype=self._dtype)
+        self._logits = self._scores
+        if self._dtype != weight.dtype:
+            self._logits = torch.empty_like(self._scores, dtype=self._dtype)
         self.total = weight.new_zeros(())
         self.nll = weight.new_zeros(())
         self._learning = torch.is_grad_enabled()
@@ -82,7 +84,7 @@ class _Sums:
         """Return those of features (N, F), weight (V, F) and bias (V,)."""
         of_weight = self._of_weight
         if of_weight is None:
-            of_weight = torch.zeros_like(self._given[0])
+            of_weight = torch.zeros_like(self._wide)
         return self._of_features, of_weight, self._of_bias
 
     def add(self, gold: Tensor) -> None:
@@ -104,8 +106,8 @@ class _Sums:
         if missing := -len(features) % _ROWS:
             features = functional.pad(features, (0, 0, 0, missing))
         logits, scores = self._logits[: len(features)], self._scores[: len(features)]
-        torch.addmm(self._bias, features, self._weight.t(), out=logits)
-        scores.copy_(logits)
+        torch.mm(features, self._weight.t(), out=logits)
+        scores.copy_(logits).add_(self._bias)
         columns = gold.unsqueeze(1)
         of_gold = scores[: len(gold)].gather(1, columns)
         if not self._learning:
@@ -134,11 +136,10 @@ class _Sums:
 
     def _smooth(self, *, lse: Tensor, nll: Tensor) -> None:
         """Let a part of each gold word's weight be shared by all words."""
-        weight, bias = self._given
-        share = self._smoothing / len(bias)
-        of_all = weight.sum(0)  # (F,): the sum of a row of logits is linear in its features
-        features = self._features.sum(0, dtype=weight.dtype)
-        logits = features @ of_all + len(self._features) * bias.sum()
+        share = self._smoothing / len(self._bias)
+        of_all = self._wide.sum(0)  # (F,): the sum of a row of logits is linear in its features
+        features = self._features.sum(0, dtype=of_all.dtype)
+        logits = features @ of_all + len(self._features) * self._bias.sum()
         self.total += self._smoothing * (lse - nll) - share * logits
         if self._of_weight is not None:
             self._of_features -= share * of_all

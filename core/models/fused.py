@@ -51,9 +51,10 @@ def _flagged(inputs: Tensor, lengths: Tensor, weights: Weights) -> tuple[Tensor,
     """Add columns to ``inputs`` that hold an LSTM's c where it is: at padding, f = 1 and i = 0."""
     flags = inputs.new_zeros(*inputs.shape[:2], _FLAG_COLUMNS)
     flags[..., 0] = padding(inputs, lengths)
-    gates = weights.input.new_zeros(4, weights.hidden.size(1), _FLAG_COLUMNS)
+    narrow = weights.input.to(inputs.dtype)
+    gates = narrow.new_zeros(4, weights.hidden.size(1), _FLAG_COLUMNS)
     gates[0, :, 0], gates[1, :, 0] = -_SHUT, _SHUT
-    wider = torch.cat([weights.input, gates.flatten(0, 1)], dim=1)
+    wider = torch.cat([narrow, gates.flatten(0, 1)], dim=1)
     return torch.cat([inputs, flags], dim=-1), weights._replace(input=wider)
 
 
