@@ -135,6 +135,7 @@ RECIPES = (
                     "hidden_dim": 192,
                     "encoder_hidden_dim": 128,
                 },
+                "train": {"learning_rate": 4e-3},
             },
         ),
         material=_SUMS,
