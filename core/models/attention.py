@@ -49,32 +49,16 @@ class Attention(Protocol):
         ...
 
 
-class DotAttention(nn.Module):
-    """The plain product of query and memory. Source: Luong et al. 2015, 3.1, "dot"."""
+class ProductAttention(nn.Module):
+    """The product of query and key.
 
-    def __init__(self, *, covers: bool = False) -> None:
+    Source: Luong et al. 2015, 3.1: "dot" where the keys are the memory itself (nn.Identity),
+    "general" where they are projected to the size of the queries.
+    """
+
+    def __init__(self, keys: nn.Identity | nn.Linear, *, covers: bool = False) -> None:
         super().__init__()
-        self.coverage = nn.Parameter(torch.zeros(1)) if covers else None
-
-    def keys(self, values: Tensor) -> Tensor:
-        """Return ``values`` (B, S, M) themselves."""
-        return values
-
-    def compare(self, queries: Tensor, memory: Memory) -> Tensor:
-        """Return products (B, T, S)."""
-        return queries @ memory.keys.transpose(1, 2)
-
-    def scores(self, compared: Tensor, memory: Memory, coverage: Tensor | None) -> Tensor:  # noqa: ARG002 - the products have the keys in them
-        """Add the coverage, times one learned number."""
-        return _covered(compared, self.coverage, coverage)
-
-
-class GeneralAttention(nn.Module):
-    """A bilinear score. Source: Luong et al. 2015, 3.1, "general"."""
-
-    def __init__(self, *, query_dim: int, memory_dim: int, covers: bool = False) -> None:
-        super().__init__()
-        self.keys = nn.Linear(memory_dim, query_dim, bias=False)
+        self.keys = keys
         self.coverage = nn.Parameter(torch.zeros(1)) if covers else None
 
     def compare(self, queries: Tensor, memory: Memory) -> Tensor:

@@ -7,9 +7,8 @@ from torch import nn
 from core.models.attention import (
     AdditiveAttention,
     Attention,
-    DotAttention,
-    GeneralAttention,
     LocalAttention,
+    ProductAttention,
 )
 from core.models.bridges import LastBridge, LinearBridge, ZeroBridge
 from core.models.cells import STATES
@@ -103,19 +102,15 @@ def _embedding(
 def _encoder(spec: ModelSpec) -> Encoder:
     match spec.encoder:
         case "recurrent":
-            return RecurrentEncoder(
-                cell=spec.cell,
-                embedding_dim=spec.embedding_dim,
+            stack = _stack(
+                spec,
+                input_dim=spec.embedding_dim,
                 hidden_dim=spec.encoder_dim,
                 layers=spec.encoder_layers,
                 bidirectional=spec.bidirectional,
-                dropout=spec.dropout,
-                locked_dropout=spec.locked_dropout,
-                residual=spec.residual,
-                layer_norm=spec.layer_norm,
-                weight_drop=spec.weight_drop,
-                reversed_source=spec.reversed_source,
+                reverse=spec.reversed_source,
             )
+            return RecurrentEncoder(stack)
         case "transformer":
             return TransformerEncoder(
                 dim=spec.hidden_dim,
@@ -158,7 +153,7 @@ def _recurrent_decoder(spec: ModelSpec) -> tuple[RecurrentDecoder, int]:
         case _:
             assert_never(spec.attention_position)
     decoder = RecurrentDecoder(
-        stack=_stack(spec, input_dim=spec.embedding_dim + context_dim + fed_dim),
+        stack=_decoder_stack(spec, input_dim=spec.embedding_dim + context_dim + fed_dim),
         combine=_reset(nn.Linear(found_dim, feature_dim)) if combines else None,
         attention=_attention(spec),
         before=spec.attention_position == "before",
@@ -194,7 +189,7 @@ def _reader(spec: ModelSpec) -> tuple[TextReader, int]:
 
 
 def _recurrent_reader(spec: ModelSpec) -> tuple[TextReader, int]:
-    stack = _stack(spec, input_dim=spec.embedding_dim, bidirectional=spec.bidirectional)
+    stack = _decoder_stack(spec, input_dim=spec.embedding_dim, bidirectional=spec.bidirectional)
     feature_dim = spec.embedding_dim if spec.tied_output else stack.output_dim
     narrow = None
     if feature_dim != stack.output_dim:
@@ -206,18 +201,39 @@ def _recurrent_reader(spec: ModelSpec) -> tuple[TextReader, int]:
     return reader, feature_dim
 
 
-def _stack(spec: ModelSpec, *, input_dim: int, bidirectional: bool = False) -> RecurrentStack:
-    return RecurrentStack(
-        cell=spec.cell,
+def _decoder_stack(
+    spec: ModelSpec, *, input_dim: int, bidirectional: bool = False
+) -> RecurrentStack:
+    return _stack(
+        spec,
         input_dim=input_dim,
         hidden_dim=spec.hidden_dim,
         layers=spec.decoder_layers,
+        bidirectional=bidirectional,
+    )
+
+
+def _stack(
+    spec: ModelSpec,
+    *,
+    input_dim: int,
+    hidden_dim: int,
+    layers: int,
+    bidirectional: bool,
+    reverse: bool = False,
+) -> RecurrentStack:
+    return RecurrentStack(
+        cell=spec.cell,
+        input_dim=input_dim,
+        hidden_dim=hidden_dim,
+        layers=layers,
         bidirectional=bidirectional,
         dropout=spec.dropout,
         locked_dropout=spec.locked_dropout,
         residual=spec.residual,
         layer_norm=spec.layer_norm,
         weight_drop=spec.weight_drop,
+        reverse=reverse,
     )
 
 
@@ -228,23 +244,23 @@ def _attention(spec: ModelSpec) -> Attention | None:
         case "none":
             return None
         case "dot":
-            return DotAttention(covers=covers)
+            return ProductAttention(nn.Identity(), covers=covers)
         case "general":
-            general = GeneralAttention(query_dim=query_dim, memory_dim=memory_dim, covers=covers)
-            return _reset(general)
+            keys = _reset(nn.Linear(memory_dim, query_dim, bias=False))
+            return ProductAttention(keys, covers=covers)
         case "local":
-            window = spec.attention_window
-            return _reset(
-                LocalAttention(
-                    query_dim=query_dim, memory_dim=memory_dim, window=window, covers=covers
-                )
+            local = LocalAttention(
+                query_dim=query_dim,
+                memory_dim=memory_dim,
+                window=spec.attention_window,
+                covers=covers,
             )
+            return _reset(local)
         case "additive":
-            return _reset(
-                AdditiveAttention(
-                    query_dim=query_dim, memory_dim=memory_dim, hidden_dim=query_dim, covers=covers
-                )
+            additive = AdditiveAttention(
+                query_dim=query_dim, memory_dim=memory_dim, hidden_dim=query_dim, covers=covers
             )
+            return _reset(additive)
         case _:
             assert_never(spec.attention)
 

@@ -11,12 +11,7 @@ from typing import Literal
 
 from torch import nn
 
-from core.models.attention import (
-    AdditiveAttention,
-    DotAttention,
-    GeneralAttention,
-    LocalAttention,
-)
+from core.models.attention import AdditiveAttention, LocalAttention, ProductAttention
 from core.models.generators import Generator
 from core.models.multihead import CrossAttention, FeedForward, SelfAttention
 from core.models.pointer import Pointer
@@ -146,14 +141,10 @@ def _(module: FeedForward, place: Place) -> Brick:
 
 
 @brick.register
-def _(module: DotAttention, place: Place) -> Brick:
-    del module
-    dim = place.memory_dim
-    return Brick("dot attention", _looking(place, dim, dim, dim), Cost(pair=2 * dim))
-
-
-@brick.register
-def _(module: GeneralAttention, place: Place) -> Brick:
+def _(module: ProductAttention, place: Place) -> Brick:
+    if isinstance(module.keys, nn.Identity):
+        dim = place.memory_dim
+        return Brick("dot attention", _looking(place, dim, dim, dim), Cost(pair=2 * dim))
     memory_dim, query_dim = module.keys.in_features, module.keys.out_features
     cost = Cost(source=memory_dim * query_dim, pair=query_dim + memory_dim)
     return Brick("general attention", _looking(place, query_dim, memory_dim, memory_dim), cost)

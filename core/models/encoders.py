@@ -9,17 +9,13 @@ from torch import Tensor, nn
 
 from core.models.stack import RecurrentStack
 
-CELLS: dict[str, type[nn.GRU | nn.LSTM]] = {"gru": nn.GRU, "lstm": nn.LSTM}  # goes with decoders
-
 
 class Encoded(NamedTuple):
     """What an encoder leaves."""
 
     memory: Tensor  # (B, S, M), zeros at padding
     mask: Tensor  # (B, S), True at real tokens
-    final: tuple[
-        Tensor, ...
-    ]  # (B, L, M) each: the last h, and c of an LSTM; directions side by side
+    final: tuple[Tensor, ...]  # (B, L, M) each: the last h, c of an LSTM; directions side by side
 
 
 class Encoder(Protocol):
@@ -36,40 +32,14 @@ class RecurrentEncoder(nn.Module):
     """A stack of recurrent layers, read in one or both directions.
 
     Padding is never read: neither the states nor the memory of a row depend on what else is in
-    its batch. ``reversed_source`` reads each source from its last token to its first (Sutskever
+    its batch. A stack in ``reverse`` reads each source from its last token to its first (Sutskever
     et al. 2014, 3.3); the memory stays at its tokens.
     """
 
-    def __init__(  # noqa: PLR0913 - these are the fields of a spec
-        self,
-        *,
-        cell: str,
-        embedding_dim: int,
-        hidden_dim: int,
-        layers: int = 1,
-        bidirectional: bool = False,
-        dropout: float = 0.0,
-        locked_dropout: bool = False,
-        residual: bool = False,
-        layer_norm: bool = False,
-        weight_drop: float = 0.0,
-        reversed_source: bool = False,
-    ) -> None:
+    def __init__(self, stack: RecurrentStack) -> None:
         super().__init__()
-        self.stack = RecurrentStack(
-            cell=cell,
-            input_dim=embedding_dim,
-            hidden_dim=hidden_dim,
-            layers=layers,
-            bidirectional=bidirectional,
-            dropout=dropout,
-            locked_dropout=locked_dropout,
-            residual=residual,
-            layer_norm=layer_norm,
-            weight_drop=weight_drop,
-            reverse=reversed_source,
-        )
-        self.memory_dim = self.stack.output_dim
+        self.stack = stack
+        self.memory_dim = stack.output_dim
 
     def forward(self, embedded: Tensor, mask: Tensor) -> Encoded:
         """Encode ``embedded`` (B, S, E); each row of ``mask`` (B, S) starts with its True part."""

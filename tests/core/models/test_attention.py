@@ -4,10 +4,9 @@ import torch
 from core.models.attention import (
     AdditiveAttention,
     Attention,
-    DotAttention,
-    GeneralAttention,
     LocalAttention,
     Memory,
+    ProductAttention,
     attend,
     attend_covering,
     coverage_loss,
@@ -20,8 +19,8 @@ def make(kind: str, *, covers: bool = False) -> Attention:
     """An attention of queries (4) over a memory (4)."""
     torch.manual_seed(3)
     attention = {
-        "dot": lambda: DotAttention(covers=covers),
-        "general": lambda: GeneralAttention(query_dim=4, memory_dim=4, covers=covers),
+        "dot": lambda: ProductAttention(torch.nn.Identity(), covers=covers),
+        "general": lambda: ProductAttention(torch.nn.Linear(4, 4, bias=False), covers=covers),
         "additive": lambda: AdditiveAttention(
             query_dim=4, memory_dim=4, hidden_dim=5, covers=covers
         ),
