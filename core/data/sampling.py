@@ -1,6 +1,6 @@
 """Which examples make a batch, in which order: repeatable from a seed, and from the middle."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -13,16 +13,15 @@ Places = NDArray[np.int64]
 
 
 class Batches(Sequence[Rows]):
-    """Row numbers cut into batches, each made when it is asked for."""
+    """The batches of an epoch, each made when it is asked for."""
 
-    def __init__(self, rows: NDArray[Any], cuts: Places, order: Places | None = None) -> None:
-        """Batch i is ``rows[cuts[j] : cuts[j + 1]]``, where j is ``order[i]``, or i."""
-        self._rows = rows
-        self._cuts = cuts
-        self._order = order
+    def __init__(self, count: int, make: Callable[[int], Rows]) -> None:
+        """``make(i)`` returns the rows of batch i of ``count``."""
+        self._places = range(count)
+        self._make = make
 
     def __len__(self) -> int:
-        return len(self._cuts) - 1
+        return len(self._places)
 
     @overload
     def __getitem__(self, index: int) -> Rows: ...
@@ -30,11 +29,18 @@ class Batches(Sequence[Rows]):
     def __getitem__(self, index: slice) -> list[Rows]: ...
     def __getitem__(self, index: int | slice) -> Rows | list[Rows]:
         if isinstance(index, slice):
-            return [self[one] for one in range(*index.indices(len(self)))]
-        place = range(len(self))[index]  # raises IndexError, and counts from the end
-        if self._order is not None:
-            place = int(self._order[place])
-        return self._rows[self._cuts[place] : self._cuts[place + 1]].astype(np.int64)
+            return [self._make(place) for place in self._places[index]]
+        return self._make(self._places[index])  # a range counts from the end, too
+
+
+def cut(rows: NDArray[Any], cuts: Places, order: Places | None = None) -> Batches:
+    """Return batches; number i is ``rows[cuts[j] : cuts[j + 1]]``, j being ``order[i]``, or i."""
+
+    def batch(number: int) -> Rows:
+        place = number if order is None else int(order[number])
+        return rows[cuts[place] : cuts[place + 1]].astype(np.int64)
+
+    return Batches(len(cuts) - 1, batch)
 
 
 class BucketSampler:
@@ -77,14 +83,14 @@ class BucketSampler:
             pool[:] = self._sorted(pool)
             cuts.append(start + self._ends(pool, self._batch_size, self._batch_tokens))
         whole = np.concatenate(cuts)
-        return Batches(rows, whole, choose.permutation(len(whole) - 1))
+        return cut(rows, whole, choose.permutation(len(whole) - 1))
 
     def ordered(self, *, wider: int = 1) -> Batches:
         """Return every row once, the longest first, in batches ``wider`` times the usual size."""
         rows = self._sorted(np.arange(len(self._source_lengths), dtype=np.int32))[::-1]
         tokens = self._batch_tokens and self._batch_tokens * wider
         ends = self._ends(rows, self._batch_size * wider, tokens)
-        return Batches(rows, np.concatenate([np.zeros(1, dtype=np.int64), ends]))
+        return cut(rows, np.concatenate([np.zeros(1, dtype=np.int64), ends]))
 
     def _pool_size(self) -> int:
         size = self._batch_size

@@ -1,12 +1,11 @@
 """What a language model learns from: streams that it follows, or windows that it looks through."""
 
 from collections.abc import Sequence
-from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.data.sampling import Batches, Rows
+from core.data.sampling import Batches, Rows, cut
 from core.data.texts import EncodedText, TextBatch, stretches, windows
 from core.errors import InputError
 
@@ -43,7 +42,9 @@ class StreamLessons:
 
     def ordered(self) -> Sequence[Rows]:
         """Return the same: a text has one order."""
-        return _Stretches(self._streams, self._length, self._bptt)
+        starts = np.arange(self._streams, dtype=np.int64) * self._length
+        steps = range(0, self._length, self._bptt)
+        return Batches(len(steps), lambda number: starts + steps[number])
 
     def take(self, rows: Rows) -> TextBatch:
         """Return the next steps from each of ``rows`` on."""
@@ -95,27 +96,7 @@ class WindowLessons:
 
     def _cut(self, rows: NDArray[np.int32]) -> Batches:
         ends = np.arange(0, len(rows) + self._batch_size, self._batch_size)
-        return Batches(rows, np.minimum(ends, len(rows)))
-
-
-class _Stretches(Sequence[Rows]):
-    """The places of all streams, ``bptt`` further on from batch to batch."""
-
-    def __init__(self, streams: int, length: int, bptt: int) -> None:
-        self._starts = np.arange(streams, dtype=np.int64) * length
-        self._steps = range(0, length, bptt)
-
-    def __len__(self) -> int:
-        return len(self._steps)
-
-    @overload
-    def __getitem__(self, index: int) -> Rows: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Rows]: ...
-    def __getitem__(self, index: int | slice) -> Rows | list[Rows]:
-        if isinstance(index, slice):
-            return [self._starts + step for step in self._steps[index]]
-        return self._starts + self._steps[index]
+        return cut(rows, np.minimum(ends, len(rows)))
 
 
 def _need(text: EncodedText, tokens: int) -> None:

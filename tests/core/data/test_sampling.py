@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.sampling import Batches, BucketSampler
+from core.data.sampling import BucketSampler, cut
 
 sizes = st.integers(0, 300)
 batch_sizes = st.integers(1, 40)
@@ -122,7 +122,7 @@ def test_in_order_the_longest_come_first_and_every_row_once(
 
 
 def test_batches_are_made_when_asked_for_and_can_be_asked_for_again() -> None:
-    batches = Batches(np.array([3, 1, 2, 0], dtype=np.int32), np.array([0, 1, 4]), np.array([1, 0]))
+    batches = cut(np.array([3, 1, 2, 0], dtype=np.int32), np.array([0, 1, 4]), np.array([1, 0]))
 
     assert batches[0].tolist() == [1, 2, 0]
     assert batches[-1].tolist() == [3]
