@@ -3,129 +3,103 @@
 The six systems are those of "Deep Learning from Scratch 2" (Saito 2018, chapters 7 and 8).
 """
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from dataclasses import replace
 
 from core.recipes.materials import Material
 from core.recipes.recipe import Recipe, Target
-from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec, TrainSpec, merge
+from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec, TrainSpec
 
-_SUMS = Material(reader="toy", files=("toy/addition.txt",), valid=5000)
-_BOOK = "the original code after 25 epochs"
-
-_PLAIN = Plan(
-    task="transform",
-    tokenizer=TokenizerSpec(kind="char", vocabulary_size=64),
-    model=ModelSpec(
-        cell="lstm",
-        bidirectional=False,
-        embedding_dim=16,
-        hidden_dim=128,
-        dropout=0.0,
-        shared_embedding=False,
-        tied_output=False,
-        bridge="last",
-        attention="none",
+_PLAIN = Recipe(
+    name="addition",
+    family="addition",
+    title="Addition: the plain encoder-decoder",
+    description="Reads 57+5 digit by digit into one state and writes 62 from it.",
+    corpus_kinds=("pairs",),
+    plan=Plan(
+        task="transform",
+        tokenizer=TokenizerSpec(kind="char", vocabulary_size=64),
+        model=ModelSpec(
+            cell="lstm",
+            bidirectional=False,
+            embedding_dim=16,
+            hidden_dim=128,
+            dropout=0.0,
+            shared_embedding=False,
+            tied_output=False,
+            bridge="last",
+            attention="none",
+        ),
+        train=TrainSpec(
+            batch_size=128,
+            max_source_tokens=16,
+            max_target_tokens=8,
+            label_smoothing=0.0,
+            learning_rate=1e-2,
+            clip_norm=5.0,
+            warmup_steps=200,
+            decay="cosine",
+            max_epochs=25,
+            validate_every=None,
+            score_rows=5000,
+            report_rows=5000,
+            patience=None,
+            keep="last",
+        ),
+        decode=DecodeSpec(beam_size=1, max_tokens=8),
     ),
-    train=TrainSpec(
-        batch_size=128,
-        max_source_tokens=16,
-        max_target_tokens=8,
-        label_smoothing=0.0,
-        learning_rate=1e-2,
-        clip_norm=5.0,
-        warmup_steps=200,
-        decay="cosine",
-        max_epochs=25,
-        validate_every=None,
-        score_rows=5000,
-        report_rows=5000,
-        patience=None,
-        keep="last",
-    ),
-    decode=DecodeSpec(beam_size=1, max_tokens=8),
-)
-
-_QUICK: Mapping[str, Any] = MappingProxyType(
-    {
+    material=Material(reader="toy", files=("toy/addition.txt",), valid=5000),
+    headline=Target("exact_match", 0.121, "at_least", "the original code after 25 epochs"),
+    quick={
         "model": {"embedding_dim": 8, "hidden_dim": 24},
         "train": {"max_epochs": 1, "time_limit_s": 10.0, "score_rows": 50, "report_rows": 50},
-    }
+    },
 )
 
-
-def _recipe(
-    name: str, title: str, description: str, published: float, model: Mapping[str, Any]
-) -> Recipe:
-    """Return one of the six: the plain plan with parts of ``model`` laid over it."""
-    return Recipe(
-        name=name,
-        family="addition",
-        title=title,
-        description=description,
-        corpus_kinds=("pairs",),
-        plan=merge(_PLAIN, {"model": dict(model)}),
-        material=_SUMS,
-        headline=Target("exact_match", published, "at_least", _BOOK),
-        quick=_QUICK,
-    )
-
-
 RECIPES = (
-    _recipe(
-        "addition",
-        "Addition: the plain encoder-decoder",
-        "Reads 57+5 digit by digit into one state and writes 62 from it.",
-        0.121,
-        {},
-    ),
-    _recipe(
+    _PLAIN,
+    _PLAIN.variant(
         "addition-reverse",
         "Addition: the question read backwards",
         "The first digits of question and answer come closer: Sutskever et al. 2014.",
-        0.540,
-        {"reversed_source": True},
+        {"model": {"reversed_source": True}},
+        figure=0.540,
     ),
-    _recipe(
+    _PLAIN.variant(
         "addition-peeky",
         "Addition: every step sees the encoder's last state",
         "The state goes into each step and into the output layer: Cho et al. 2014.",
-        0.816,
-        {"peeky": True},
+        {"model": {"peeky": True}},
+        figure=0.816,
     ),
-    _recipe(
+    _PLAIN.variant(
         "addition-reverse-peeky",
         "Addition: both ideas",
         "Read backwards, and seen by every step.",
-        0.984,
-        {"reversed_source": True, "peeky": True},
+        {"model": {"reversed_source": True, "peeky": True}},
+        figure=0.984,
     ),
-    _recipe(
+    _PLAIN.variant(
         "addition-attention",
         "Addition: attention instead of one state",
         "Each step looks at all digits of the question through a dot product: Luong et al. 2015.",
-        0.227,
-        {"attention": "dot"},
+        {"model": {"attention": "dot"}},
+        figure=0.227,
     ),
-    _recipe(
+    _PLAIN.variant(
         "addition-reverse-attention",
         "Addition: attention over the question read backwards",
         "Attention, from a state that has read the question backwards.",
-        0.888,
-        {"attention": "dot", "reversed_source": True},
+        {"model": {"attention": "dot", "reversed_source": True}},
+        figure=0.888,
     ),
-    Recipe(
-        name="addition-best",
-        family="addition",
-        title="Addition: all that helps",
-        description=(
-            "Reads both ways, attends, peeks, and lowers its learning rate to nothing: "
-            "the 25 epochs are enough to add without a mistake in a thousand."
-        ),
-        corpus_kinds=("pairs",),
-        plan=merge(
-            _PLAIN,
+    replace(
+        _PLAIN.variant(
+            "addition-best",
+            "Addition: all that helps",
+            (
+                "Reads both ways, attends, peeks, and lowers its learning rate to nothing: "
+                "the 25 epochs are enough to add without a mistake in a thousand."
+            ),
             {
                 "model": {
                     "bidirectional": True,
@@ -138,8 +112,7 @@ RECIPES = (
                 "train": {"learning_rate": 4e-3},
             },
         ),
-        material=_SUMS,
         headline=Target("exact_match", 0.999, "at_least", "set for this project"),
-        quick={**_QUICK, "model": {**_QUICK["model"], "encoder_hidden_dim": 16}},
+        quick={**_PLAIN.quick, "model": {**_PLAIN.quick["model"], "encoder_hidden_dim": 16}},
     ),
 )

@@ -1,7 +1,7 @@
 """What a recipe is: a plan with a name, what it learns from, and the figure it should reach."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -60,3 +60,25 @@ class Recipe:
     def quick_plan(self) -> Plan:
         """Return the plan made small: minutes become seconds, and the result is only a trial."""
         return merge(self.plan, dict(self.quick))
+
+    def variant(
+        self,
+        name: str,
+        title: str,
+        description: str,
+        changes: Mapping[str, Any],
+        *,
+        figure: float | None = None,
+    ) -> "Recipe":
+        """Return another recipe of the family: this plan with ``changes`` laid over it.
+
+        ``figure`` is what others reached with it, if that is not the same.
+        """
+        return replace(
+            self,
+            name=name,
+            title=title,
+            description=description,
+            plan=merge(self.plan, dict(changes)),
+            headline=self.headline if figure is None else replace(self.headline, figure=figure),
+        )
