@@ -27,6 +27,7 @@ from core.storage import aliases, checkpoints, corpora, jobs, snapshots
 from core.storage.blobs import Blobs
 from core.storage.tables import EventKind, Split
 from core.training.events import Divided, Measured, Progress, Started, Validated
+from core.training.state import check_format
 
 log = structlog.get_logger()
 
@@ -123,8 +124,9 @@ class _Training:
         state, start, step = None, "starts at the beginning", 0
         if self.snapshot is not None:
             try:
-                state = self.workshop.blobs.get(self.snapshot.blob_key)
-                step = self.snapshot.step
+                found = self.workshop.blobs.get(self.snapshot.blob_key)
+                check_format(found)  # a newer version may have taken the job over
+                state, step = found, self.snapshot.step
                 start = f"goes on from the snapshot at step {step}"
             except (NotFoundError, BundleError) as error:
                 start += f": the snapshot at step {self.snapshot.step} is lost ({error})"

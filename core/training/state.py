@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from core.data.tensorfile import pack, unpack
+from core.data.tensorfile import notes_of, pack, unpack
 from core.errors import BundleError
 from core.models.learner import Learner
 
@@ -69,15 +69,20 @@ class TrainingState:
         return pack(tensors, {"format": FORMAT, "counters": dumps(asdict(self.counters))})
 
 
-def load_state(data: bytes) -> tuple[TrainingState, dict[str, Tensor]]:
-    """Read what ``dump`` wrote: the state and the extra tensors; raises BundleError if damaged."""
-    tensors, notes = unpack(data)
-    found = notes.get("format", "none")
+def check_format(data: bytes) -> None:
+    """Raise BundleError where ``load_state`` would refuse the format that ``data`` says it has."""
+    found = notes_of(data).get("format", "none")
     if found != FORMAT:
         raise BundleError(
             f"the training state has format {found!r} and this version reads {FORMAT!r}: "
             "begin the training anew"
         )
+
+
+def load_state(data: bytes) -> tuple[TrainingState, dict[str, Tensor]]:
+    """Read what ``dump`` wrote: the state and the extra tensors; raises BundleError if damaged."""
+    check_format(data)
+    tensors, notes = unpack(data)
     groups: dict[str, dict[str, Tensor]] = {group: {} for group in _GROUPS}
     for key, tensor in tensors.items():
         group, _, name = key.partition("/")

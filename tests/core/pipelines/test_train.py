@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+import torch
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.data.examples import Example, content_of
+from core.data.tensorfile import pack
 from core.errors import UnavailableError
 from core.pipelines.bundle import read_bundle
 from core.pipelines.train import Workshop, train
@@ -19,6 +21,7 @@ from core.storage.tables import CorpusKind, EventKind, Job, JobKind, JobStatus, 
 from tests.core.pipelines.small import LANGUAGE, PAIRS, TALE, small_plan
 
 PLAN = small_plan(max_epochs=14, report_every=2)
+SHORT = merge(LANGUAGE, {"train": {"max_epochs": 5, "report_every": 2}})
 
 
 class Killed(BaseException):
@@ -144,12 +147,18 @@ def test_a_job_leaves_a_checkpoint_with_its_report_and_its_alias(house) -> None:
     assert "tokenizer" in {one.get("stage") for one in house.told(job_id, EventKind.LOG)}
 
 
+@pytest.mark.parametrize(
+    ("kind", "examples", "plan"),
+    [(CorpusKind.PAIRS, PAIRS, PLAN), (CorpusKind.TEXT, TALE, SHORT)],
+    ids=["pairs", "running text"],
+)
 def test_a_job_killed_three_times_ends_with_the_curve_and_bundle_of_one_that_was_not(
-    house,
+    house, kind: CorpusKind, examples: list[Example], plan: Plan
 ) -> None:
-    whole = house.queue()
+    house.corpus_id = house.add(kind, examples)
+    whole = house.queue(plan)
     house.work(whole)
-    job_id = house.queue()
+    job_id = house.queue(plan)
     for calls in (9, 14, 30):  # the second without progress in between would be the last
         with pytest.raises(Killed):
             house.work(job_id, after(calls, die))
@@ -247,16 +256,20 @@ def test_a_blob_store_that_is_down_costs_an_attempt_and_not_the_job(house) -> No
     assert house.job(job_id).status == JobStatus.SUCCEEDED
 
 
-def test_a_lost_snapshot_means_a_new_beginning_and_is_said(house) -> None:
+@pytest.mark.parametrize("told", ["is lost", "malgil-state-1"])
+def test_a_snapshot_that_cannot_be_read_means_a_new_beginning_and_is_said(house, told: str) -> None:
+    older = pack({"weights/a": torch.zeros(1)}, {"format": "malgil-state-1", "counters": "{}"})
     job_id = house.queue()
     house.work(job_id, after(12, lambda: True))
-    with house.sessions() as session:
+    with house.sessions.begin() as session:
         snapshot = snapshots.of_job(session, job_id)
         assert snapshot is not None
         house.blobs.delete(snapshot.blob_key)
+        if told in str(older):
+            snapshot.blob_key = house.blobs.put(older)
     house.work(job_id)
     assert house.job(job_id).status == JobStatus.SUCCEEDED
-    assert "is lost" in str(house.told(job_id, EventKind.LOG))
+    assert told in str(house.told(job_id, EventKind.LOG))
     steps = [one["step"] for one in house.told(job_id, EventKind.METRICS) if "loss" in one]
     assert steps == sorted(set(steps))
 
