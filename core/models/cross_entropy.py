@@ -12,7 +12,9 @@ from torch.nn import functional
 
 from core.models.precision import matrix_dtype
 
-_SCORES = 4_200_000  # at a time: what stays in cache, and in memory that is used again and again
+_SCORES = 4_200_000  # at a time: memory that is small, and used again and again
+_HALVES = 16_000_000  # of logits in halves, whose gradients then need not be added up
+_BLOCK = 2_100_000  # of halves that are widened at a time
 _ROWS = 64  # rows come in multiples: for each new shape, halves need 20 ms until they multiply
 
 
@@ -67,12 +69,12 @@ class _Sums:
         self._wide = weight.detach()
         self._weight = self._wide.to(self._dtype)
         self._smoothing = smoothing
-        most = min(_SCORES // weight.size(0), features.size(0) + _ROWS - 1)
-        self._step = max(1, most // _ROWS) * _ROWS
-        self._scores = weight.new_empty(self._step, weight.size(0))
-        self._logits = self._scores
-        if self._dtype != weight.dtype:
-            self._logits = torch.empty_like(self._scores, dtype=self._dtype)
+        words = weight.size(0)
+        halves = self._dtype != weight.dtype
+        self._step = _rows_of(_HALVES if halves else _SCORES, words, features.size(0))
+        self._block = _rows_of(_BLOCK, words, self._step) if halves else self._step
+        self._scores = weight.new_empty(self._block, words)
+        self._logits = self._weight.new_empty(self._step, words) if halves else self._scores
         self.total = weight.new_zeros(())
         self.nll = weight.new_zeros(())
         self._learning = torch.is_grad_enabled()
@@ -105,26 +107,38 @@ class _Sums:
         features = self._features[rows].to(self._dtype)
         if missing := -len(features) % _ROWS:
             features = functional.pad(features, (0, 0, 0, missing))
-        logits, scores = self._logits[: len(features)], self._scores[: len(features)]
+        logits = self._logits[: len(features)]
         torch.mm(features, self._weight.t(), out=logits)
-        scores.copy_(logits).add_(self._bias)
+        of_gold = [
+            self._compare(logits[start : start + self._block], gold[start : start + self._block])
+            for start in range(0, len(logits), self._block)
+        ]
+        if self._learning:
+            self._blame(rows, features, logits)
+        scores, log_probs = (torch.cat(parts) for parts in zip(*of_gold, strict=True))
+        return scores, log_probs
+
+    def _compare(self, logits: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn ``logits`` (n, V) into what each of them adds to the loss, but for smoothing.
+
+        Returns those of ``gold``, which may be fewer, and their log probabilities, (n, 1) each.
+        """
+        scores = self._scores[: len(logits)].copy_(logits).add_(self._bias)
         columns = gold.unsqueeze(1)
         of_gold = scores[: len(gold)].gather(1, columns)
         if not self._learning:
             log_probs = torch.log_softmax(scores, dim=1, out=scores)[: len(gold)]
             return of_gold, log_probs.gather(1, columns)
-        wrong = torch.softmax(scores, dim=1, out=scores)  # what each logit adds to lse
+        wrong = torch.softmax(scores, dim=1, out=scores)
         tiny = torch.finfo(wrong.dtype).tiny
         log_probs = wrong[: len(gold)].gather(1, columns).clamp_(min=tiny).log_()
         wrong[len(gold) :] = 0.0
         wrong.scatter_add_(1, columns, wrong.new_full(columns.shape, self._smoothing - 1))
-        self._blame(rows, features, wrong)
+        self._of_bias += wrong.sum(0)
+        logits.copy_(wrong)
         return of_gold, log_probs
 
     def _blame(self, rows: slice, features: Tensor, wrong: Tensor) -> None:
-        self._of_bias += wrong.sum(0)
-        if wrong.dtype != self._dtype:
-            wrong = self._logits[: len(wrong)].copy_(wrong)
         of_features = self._of_features[rows]
         of_features.copy_((wrong @ self._weight)[: len(of_features)])
         if self._of_weight is None:
@@ -145,3 +159,8 @@ class _Sums:
             self._of_features -= share * of_all
             self._of_weight -= share * features
             self._of_bias -= share * len(self._features)
+
+
+def _rows_of(scores: int, words: int, rows: int) -> int:
+    """Return how many of ``rows`` have about as many ``scores``, in whole multiples."""
+    return max(1, min(scores // words, rows + _ROWS - 1) // _ROWS) * _ROWS
