@@ -101,12 +101,13 @@ class Seq2Seq(nn.Module):
 
     def read(self, source: Tensor, source_mask: Tensor, words: Tensor) -> Readout:
         """Run ``words`` (B, T) through the decoder in one call: teacher forcing."""
-        state = self._begin(source, source_mask)
-        return self.decoder(self.dropout(self._embed(self.target_embedding, words)), state)[0]
+        vectors, said = self._embed_both(source, words)
+        state = self._begin(vectors, source_mask)
+        return self.decoder(self.dropout(said), state)[0]
 
     def start(self, source: Tensor, source_mask: Tensor) -> State:
         """Read ``source`` (B, S) and return the state before the first word."""
-        state = self._begin(source, source_mask)
+        state = self._begin(self._embed(self.source_embedding, source), source_mask)
         if self.pointer is None:
             return state
         return PointerState(state, source, count_beyond(source, self.generator.vocabulary_size))
@@ -125,10 +126,20 @@ class Seq2Seq(nn.Module):
         """Keep ``rows`` of ``state``, in their order, repeats allowed."""
         return state.select(rows)
 
-    def _begin(self, source: Tensor, source_mask: Tensor) -> State:
-        embedded = self.dropout(self._embed(self.source_embedding, source))
-        encoded = self.encoder(embedded, source_mask)
+    def _begin(self, vectors: Tensor, source_mask: Tensor) -> State:
+        encoded = self.encoder(self.dropout(vectors), source_mask)
         return self.decoder.start(encoded, () if self.bridge is None else self.bridge(encoded))
+
+    def _embed_both(self, source: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
+        """Return vectors of ``source`` (B, S) and ``words`` (B, T), looked up at once if shared.
+
+        The gradient of a lookup is as large as the vocabulary, and one of them is enough.
+        """
+        if self.source_embedding is not self.target_embedding:
+            vectors = self._embed(self.source_embedding, source)
+            return vectors, self._embed(self.target_embedding, words)
+        vectors = self._embed(self.target_embedding, torch.cat([source, words], dim=1))
+        return vectors[:, : source.size(1)], vectors[:, source.size(1) :]
 
     def _embed(self, embedding: nn.Embedding, ids: Tensor) -> Tensor:
         """Return vectors (B, T, E) of ``ids`` (B, T); unknown words of a source share one."""
@@ -157,7 +168,7 @@ class Seq2Seq(nn.Module):
         The loss reaches back through the states, not through the choice of a word.
         """
         source = batch.source
-        state = self._begin(source, batch.source_mask)
+        state = self._begin(self._embed(self.source_embedding, source), batch.source_mask)
         beyond = count_beyond(source, self.generator.vocabulary_size) if self.pointer else 0
         coins = _toss(words, options.generator)  # (B, T)
         drop = self._dropout_of_steps(words)
