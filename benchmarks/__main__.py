@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import corpus, parallel, replies
+from benchmarks import corpus, parallel, replies, training
 
 
 def main(arguments: list[str]) -> int:
@@ -17,6 +17,7 @@ def main(arguments: list[str]) -> int:
         "replies": replies.main,
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,
+        "training": training.main,
     }
     if unknown := [name for name in options.names if name not in benchmarks]:
         print(f"no benchmark called {', '.join(unknown)}; there are: {', '.join(benchmarks)}")

@@ -12,7 +12,7 @@ def use_threads(count: int) -> None:
     torch is imported.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # goes first, where the library is GNU's
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")  # goes first, where the library is GNU's
     import torch
 
     torch.set_num_threads(count or os.cpu_count() or 1)
