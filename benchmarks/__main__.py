@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import corpus, parallel, replies, training
+from benchmarks import corpus, epochs, parallel, recipes, replies, training
 
 
 def main(arguments: list[str]) -> int:
@@ -12,12 +12,17 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="all of them if none is named")
     parser.add_argument("--pairs", type=int, default=corpus.PAIRS, help="corpus: how many")
+    parser.add_argument("--seeds", type=int, nargs="*", default=[1], help="recipes: which")
+    parser.add_argument("--at-once", type=int, default=1, help="recipes: so many side by side")
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], bool]] = {
         "replies": replies.main,
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,
         "training": training.main,
+        "epochs": epochs.main,
+        "adding-fast": recipes.adding_fast,
+        **{name: _family(name, options) for name in recipes.FAMILIES},
     }
     if unknown := [name for name in options.names if name not in benchmarks]:
         print(f"no benchmark called {', '.join(unknown)}; there are: {', '.join(benchmarks)}")
@@ -27,6 +32,10 @@ def main(arguments: list[str]) -> int:
         print(f"== {name}", flush=True)
         kept = benchmarks[name]() and kept
     return 0 if kept else 1
+
+
+def _family(name: str, options: argparse.Namespace) -> Callable[[], bool]:
+    return lambda: recipes.FAMILIES[name](options.seeds, options.at_once)
 
 
 if __name__ == "__main__":
