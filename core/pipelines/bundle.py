@@ -19,7 +19,7 @@ from core.text.kinds import TextTokenizer, open_tokenizer
 from core.training.state import copy_weights, put_weights
 
 FORMAT = FORMATS[-1]
-TOKENIZER = "tokenizer"  # the sentencepiece model, as a tensor of bytes
+TOKENIZER = "tokenizer"  # what opens the vocabulary again, as a tensor of bytes
 WEIGHT = "weights/"
 
 

@@ -46,7 +46,10 @@ def report(
     results = results or out / "results"
     runs = _by_recipe(read_results(results) if results.is_dir() else [])
     if not runs:
-        raise refused("--results", f"{results} holds no results; malgil recipe run makes them")
+        raise refused(
+            "--results",
+            f"{results} holds no results of whole runs; malgil recipe run makes them",
+        )
     drawn = dict(_figures(runs))
     (out / FIGURES).mkdir(parents=True, exist_ok=True)
     for file, data in drawn.items():
