@@ -40,7 +40,7 @@ _QUICK: Mapping[str, Any] = MappingProxyType(
 
 _ATTENTION = Plan(
     task="translate",
-    tokenizer=TokenizerSpec(kind="bpe", vocabulary_size=8000),
+    tokenizer=TokenizerSpec(kind="bpe", vocabulary_size=6000),
     model=ModelSpec(
         cell="lstm",
         embedding_dim=256,
@@ -59,7 +59,7 @@ _ATTENTION = Plan(
         clip_norm=1.0,
         average="ema",
         ema_decay=0.998,
-        max_epochs=20,
+        max_epochs=15,
         time_limit_s=2700.0,
         validate_every=450,
         score_rows=200,
