@@ -32,8 +32,10 @@ def read(material: Material, root: Path) -> dict[Split, list[Example]]:
     for name in material.files + material.valid_files + material.test_files:
         if not (root / name).is_file():
             raise _missing(name, root)
-    found = islice(_examples(material, material.files, root), material.limit)
-    splits = hold_out(list(found), material)
+    found = list(islice(_examples(material, material.files, root), material.limit))
+    if not found:
+        raise InputError(f"{', '.join(material.files)}: there are no examples.", field="corpus")
+    splits = hold_out(found, material)
     splits["valid"] += _examples(material, material.valid_files, root)
     splits["test"] += _examples(material, material.test_files, root)
     return splits

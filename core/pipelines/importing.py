@@ -95,7 +95,7 @@ def checked_rows(files: Files, request: ImportRequest) -> tuple[int, Iterator[Ro
         raise InputError("There is no file to import.", field="file")
     survey = _survey(files, request)
     if not survey.examples:
-        raise InputError("There are no examples in the file.", field="file")
+        raise InputError(f"{_source(files)}: there are no examples.", field="file")
     return survey.bad, _rows(files, request, _divider(survey, request))
 
 
@@ -134,9 +134,12 @@ def _survey(files: Files, request: ImportRequest) -> _Survey:
             survey.first_bad.append((line.number, f"{prefix}{line.problem}"))
         if survey.bad >= _limit(survey, request) + GIVE_UP:
             break
-    source = files[0][0] if len(files) == 1 else f"{len(files)} files"
-    _refuse_bad(survey, _limit(survey, request), source)
+    _refuse_bad(survey, _limit(survey, request), _source(files))
     return survey
+
+
+def _source(files: Files) -> str:
+    return files[0][0] if len(files) == 1 else f"{len(files)} files"
 
 
 def _refuse_bad(survey: _Survey, limit: int, source: str) -> None:
