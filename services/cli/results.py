@@ -7,6 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
+from core.errors import SpecError
+from core.specs import Spec, parse
 from services.cli.failures import refused
 from services.cli.following import Event
 
@@ -34,6 +38,53 @@ class Result:
     def name(self) -> str:
         """The name of its file: a run with the same seed takes the place of the one before."""
         return f"{self.recipe}-seed{self.seed}.json"
+
+
+class _Point(Spec):
+    """What a point of a curve has in any case."""
+
+    model_config = ConfigDict(extra="allow")
+
+    step: int
+    epoch: int | None
+    seconds: float
+
+
+class _Sample(Spec):
+    model_config = ConfigDict(extra="allow")
+
+    context: list[str]
+    output: str
+
+
+class _Map(Spec):
+    source: list[str]
+    output: list[str]
+    weights: list[list[float]]
+
+
+class _Report(Spec):
+    """As much of a report as a page shows."""
+
+    model_config = ConfigDict(extra="allow")
+
+    parameters: int
+    samples: tuple[_Sample, ...] = ()
+    attention: tuple[_Map, ...] = ()
+    run: dict[str, Any] = Field(default_factory=dict)
+
+
+class _Written(Spec):
+    """What a file of ``write_result`` holds."""
+
+    recipe: str
+    seed: int
+    quick: bool
+    data: str
+    plan: dict[str, Any]
+    curve: list[_Point]
+    metrics: dict[str, Any]
+    report: _Report
 
 
 class Curve:
@@ -81,9 +132,11 @@ def read_results(folder: Path) -> list[Result]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            found.append(Result(**json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError) as error:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            parse(_Written, data)
+        except (ValueError, SpecError) as error:
             raise refused("--results", f"{path.name} is no result of a recipe: {error}") from error
+        found.append(Result(**data))
     return sorted(found, key=lambda one: (one.recipe, one.seed))
 
 

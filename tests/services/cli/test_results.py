@@ -1,5 +1,7 @@
 import json
 import math
+import re
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -78,8 +80,19 @@ def test_thinning_keeps_the_last_point_of_each_kind() -> None:
     assert [one["step"] for one in kept] == sorted(one["step"] for one in kept)
 
 
-@pytest.mark.parametrize("text", ["no json", '{"recipe": "addition"}'])
-def test_a_file_that_is_no_result_is_named(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("no json", ""),
+        ("[]", ""),
+        ('{"recipe": "addition"}', "seed"),
+        (json.dumps(asdict(result(curve=None))), "curve"),
+        (json.dumps(asdict(result(curve=[{"step": 1, "epoch": 1}]))), r"curve\.0\.seconds"),
+        (json.dumps(asdict(result(report={}))), r"report\.parameters"),
+    ],
+)
+def test_a_file_that_is_no_result_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "odd.json").write_text(text)
-    with pytest.raises(Failure, match=r"odd\.json"):
+    with pytest.raises(Failure) as failure:
         read_results(tmp_path)
+    assert re.search(rf"odd\.json is no result of a recipe: .*{said}", str(failure.value.problem))
