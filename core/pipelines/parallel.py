@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,9 @@ from core.training.team import ALONE, GATHERING_S, SILENCE_S, Group, Team, gathe
 _LOOPBACK = "127.0.0.1"
 _INTERFACE = "lo0" if sys.platform == "darwin" else "lo"
 _TOLD = {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}  # by torchrun, or by us
+_PARENT = "MALGIL_TEAM_PARENT"  # the process that started this one, by us alone
 _LEAVING_S = 10.0  # how long the others may take to end after the last reduction
+_GRACE_S = 3.0  # and when told to; a reduction that was broken off can hang them
 _LOOK_S = 0.05
 
 Child = subprocess.Popen[bytes]
@@ -44,7 +47,8 @@ def team_of(
     """
     times = {"gathering_s": gathering_s, "silence_s": silence_s}
     if environment.keys() >= _TOLD:
-        group = join(environment, device=device, **times)
+        with _no_longer_than(environment.get(_PARENT)):
+            group = join(environment, device=device, **times)
         try:
             yield group
         finally:
@@ -87,6 +91,7 @@ def _children(
         "MASTER_ADDR": _LOOPBACK,
         "MASTER_PORT": str(port),
         "GLOO_SOCKET_IFNAME": _INTERFACE,
+        _PARENT: str(os.getpid()),
     }
     children: list[Child] = []
     try:
@@ -94,11 +99,35 @@ def _children(
             own = {**environment, **meeting, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             children.append(subprocess.Popen(command, env=own))  # noqa: S603 (our own command)
         yield children
-        _let_end(children)
+        _let_end(children, _LEAVING_S)
     finally:
+        for child in children:
+            child.terminate()  # so that they leave nothing behind
+        _let_end(children, _GRACE_S)
         for child in children:
             child.kill()
             child.wait()
+
+
+@contextmanager
+def _no_longer_than(parent: str | None) -> Iterator[None]:
+    """End this process if ``parent`` ends meanwhile: nobody else can wake who waits for a team.
+
+    Once all have met, it is the team that notices.
+    """
+    met = threading.Event()
+
+    def watch() -> None:
+        while not met.wait(_LOOK_S):
+            if str(os.getppid()) != parent:
+                os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        yield
+    finally:
+        met.set()
 
 
 def _wait(store: Store, children: Sequence[Child], gathering_s: float) -> None:
@@ -114,7 +143,7 @@ def _wait(store: Store, children: Sequence[Child], gathering_s: float) -> None:
         time.sleep(_LOOK_S)
 
 
-def _let_end(children: Sequence[Child]) -> None:
-    late = time.monotonic() + _LEAVING_S
+def _let_end(children: Sequence[Child], grace_s: float) -> None:
+    late = time.monotonic() + grace_s
     while any(child.poll() is None for child in children) and time.monotonic() < late:
         time.sleep(_LOOK_S)

@@ -11,7 +11,7 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn
 
 from services.cli.client import Client, connect
-from services.cli.options import JsonFlag, Limit
+from services.cli.options import JsonFlag, Limit, Source, SplitColumn, Subject, Target, Turns
 from services.cli.screen import Screen, facts, moment, size, table
 
 app = typer.Typer(help="Upload text, look at it, delete it.", no_args_is_help=True)
@@ -51,17 +51,11 @@ def add(
     file_format: Annotated[
         Format | None, typer.Option("--format", help="Guessed from the file name if left out.")
     ] = None,
-    source: Annotated[
-        str | None, typer.Option(help="Column that is read: its name, or its number from 1.")
-    ] = None,
-    target: Annotated[str | None, typer.Option(help="Column that is to be written.")] = None,
-    turns: Annotated[str | None, typer.Option(help="Column of a dialogue's turns.")] = None,
-    subject: Annotated[
-        str | None, typer.Option(help="Column of a mail's subject; goes before what is read.")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Column that says train, valid or test.")
-    ] = None,
+    source: Source = None,
+    target: Target = None,
+    turns: Turns = None,
+    subject: Subject = None,
+    split: SplitColumn = None,
     header: Annotated[
         bool | None, typer.Option("--header/--no-header", help="Guessed if left out.")
     ] = None,

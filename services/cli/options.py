@@ -8,3 +8,15 @@ JsonFlag = Annotated[
     bool, typer.Option("--json", help="Print JSON and nothing else, errors included.")
 ]
 Limit = Annotated[int, typer.Option(min=1, help="How many to list at most.")]
+Source = Annotated[
+    str | None, typer.Option(help="Column that is read: its name, or its number from 1.")
+]
+Target = Annotated[str | None, typer.Option(help="Column that is to be written.")]
+Turns = Annotated[str | None, typer.Option(help="Column of a dialogue's turns.")]
+Subject = Annotated[
+    str | None, typer.Option(help="Column of a mail's subject; goes before what is read.")
+]
+SplitColumn = Annotated[str | None, typer.Option(help="Column that says train, valid or test.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.max_epochs=5.")
+]

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -25,11 +26,20 @@ from services.cli.failures import refused
 from services.cli.following import Event
 from services.cli.gathering import Corpus, cut, given, own, told
 from services.cli.headlines import headline
-from services.cli.options import JsonFlag
+from services.cli.options import (
+    JsonFlag,
+    Overrides,
+    Source,
+    SplitColumn,
+    Subject,
+    Target,
+    Turns,
+)
 from services.cli.picture import Picture
 from services.cli.results import Curve, Result, write_result
 from services.cli.screen import Screen, facts, size
 from services.cli.train import overrides
+from services.cli.up import interrupted_by_signals
 from services.cli.watching import SCORES
 
 if TYPE_CHECKING:
@@ -52,20 +62,14 @@ def run(
         Literal["pairs", "dialogues", "text"] | None,
         typer.Option(help="What they hold, if the recipe reads several kinds."),
     ] = None,
-    source: Annotated[str | None, typer.Option(help="Column that is read.")] = None,
-    target: Annotated[str | None, typer.Option(help="Column that is to be written.")] = None,
-    turns: Annotated[str | None, typer.Option(help="Column of a dialogue's turns.")] = None,
-    subject: Annotated[
-        str | None, typer.Option(help="Column of a mail's subject; goes before what is read.")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Column that says train, valid or test.")
-    ] = None,
+    source: Source = None,
+    target: Target = None,
+    turns: Turns = None,
+    subject: Subject = None,
+    split: SplitColumn = None,
     quick: Annotated[bool, typer.Option("--quick", help="Seconds instead of minutes.")] = False,
     seed: Annotated[int | None, typer.Option(min=0, help="Another beginning.")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.seed=2.")
-    ] = None,
+    set_: Overrides = None,
     vectors: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Word vectors to begin with (GloVe)."),
@@ -83,8 +87,9 @@ def run(
     recipe = find(name)
     kind = kind or recipe.corpus_kinds[0]
     if kind not in recipe.corpus_kinds:
-        raise refused("kind", f"{name} reads {' or '.join(recipe.corpus_kinds)}, not {kind}")
+        raise refused("--kind", f"{name} reads {' or '.join(recipe.corpus_kinds)}, not {kind}")
     plan = _plan(recipe, quick=quick, seed=seed, set_=set_ or [])
+    _see_that_it_can_be_kept(out, results)
     environment, screen = settings(), Screen(as_json=as_json)
     columns = Columns(source=source, target=target, turns=turns, subject=subject, split=split)
     if corpus:
@@ -93,12 +98,9 @@ def run(
         examples = own(recipe, environment.data)
     use_threads(_threads(environment.threads, processes))
     listener = _Listener(Picture(name), screen)
-    with _team(processes) as team:
-        events = _events(cut(examples) if quick else examples, plan, vectors, team)
-        if team.rank > 0:  # another one tells, and keeps what comes of it
-            deque(events, maxlen=0)
-            return
-        finished = listener.hear(events)
+    finished = _trained(cut(examples) if quick else examples, plan, vectors, processes, listener)
+    if finished is None:  # another process tells, and keeps what comes of it
+        return
     if out is not None:
         out.write_bytes(finished.data)
     _show(recipe, finished, out, screen)
@@ -125,6 +127,17 @@ def _plan(recipe: Recipe, *, quick: bool, seed: int | None, set_: list[str]) -> 
     return merge(plan, overrides(set_))
 
 
+def _see_that_it_can_be_kept(out: Path | None, results: Path | None) -> None:
+    """Refuse places that cannot be written before hours have gone into what belongs there."""
+    if out is not None and not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise refused("--out", f"{out} cannot be written; is there a folder {out.parent}?")
+    if results is not None:
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise refused("--results", f"{results} cannot be made: {error}") from error
+
+
 def _threads(asked: int, processes: int) -> int:
     """Return how many threads each of ``processes`` has, so that all have ``asked`` together."""
     return asked if processes == 1 else max((asked or os.cpu_count() or 1) // processes, 1)
@@ -135,6 +148,26 @@ def _team(processes: int) -> AbstractContextManager["Team"]:
     from core.pipelines.parallel import team_of
 
     return team_of(processes, [sys.executable, "-m", "services.cli.main", *sys.argv[1:]])
+
+
+def _trained(
+    corpus: Corpus, plan: Plan, vectors: Path | None, processes: int, listener: "_Listener"
+) -> "Finished | None":
+    """Train, and return what came of it to the one process that has heard of it."""
+    with interrupted_by_signals() as came, _team(processes) as team:
+        events = _until(came, _events(corpus, plan, vectors, team))
+        if team.rank == 0:
+            return listener.hear(events)
+        deque(events, maxlen=0)
+        return None
+
+
+def _until(came: threading.Event, events: Iterator["Learned"]) -> Iterator["Learned"]:
+    """Pass ``events`` on; stop where an interrupt came and was swallowed."""
+    for event in events:
+        if came.is_set():
+            raise KeyboardInterrupt
+        yield event
 
 
 def _events(corpus: Corpus, plan: Plan, vectors: Path | None, team: "Team") -> Iterator["Learned"]:

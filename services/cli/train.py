@@ -9,7 +9,7 @@ import typer
 from services.cli.client import connect
 from services.cli.failures import refused
 from services.cli.jobs import job_facts
-from services.cli.options import JsonFlag
+from services.cli.options import JsonFlag, Overrides
 from services.cli.screen import Screen
 from services.cli.watching import show_end, watch_or_leave
 
@@ -21,10 +21,7 @@ def train(
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="A JSON file, in place of a recipe."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Such as train.max_epochs=5."),
-    ] = None,
+    settings: Overrides = None,
     promote_to: Annotated[
         str | None, typer.Option(metavar="NAME", help="What the model is called when done.")
     ] = None,

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import asdict
 from pathlib import Path
 from threading import Event
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -76,14 +77,23 @@ def started_or_failed() -> Iterator[None]:
 
 
 @contextmanager
-def interrupted_by_signals() -> Iterator[None]:
-    """Let the signals that end a process interrupt it like Ctrl-C, so that it cleans up."""
+def interrupted_by_signals() -> Iterator[Event]:
+    """Let the signals that end a process interrupt it like Ctrl-C, so that it cleans up.
+
+    The event is set once one came: some libraries swallow the interrupt while they are imported.
+    """
+    came = Event()
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.set()
+        signal.default_int_handler(number, frame)
+
     ending = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # else it was started with nohup
         ending.append(signal.SIGHUP)
-    before = {one: signal.signal(one, signal.default_int_handler) for one in ending}
+    before = {one: signal.signal(one, interrupt) for one in ending}
     try:
-        yield
+        yield came
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)

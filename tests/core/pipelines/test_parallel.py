@@ -1,3 +1,5 @@
+import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -7,7 +9,7 @@ import pytest
 from core.errors import UnavailableError
 from core.pipelines.parallel import team_of
 from core.training.team import ALONE
-from tests.core.training.teams import LIMIT_S, found_in, run
+from tests.core.training.teams import LIMIT_S, ROOT, found_in, run
 
 
 def test_one_process_is_a_team_of_its_own_and_starts_nothing() -> None:
@@ -33,6 +35,25 @@ def test_nobody_to_join_is_an_error_in_time() -> None:
         team_of(1, [], environment=alone, gathering_s=1) as _,
     ):
         pass
+
+
+def test_who_waits_to_be_met_ends_with_the_one_that_started_it() -> None:
+    waiting = "from core.pipelines.parallel import team_of\nwith team_of(1, []): pass"
+    starting = (
+        "import os, subprocess, sys\n"
+        "told = {**os.environ, 'MALGIL_TEAM_PARENT': str(os.getpid())}\n"
+        f"subprocess.Popen([sys.executable, '-c', {waiting!r}], env=told)"
+    )
+    nobody = {"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "9"}
+
+    subprocess.run(  # its output ends when the last one that could write has ended
+        [sys.executable, "-c", starting],
+        cwd=ROOT,
+        env={**os.environ, **nobody},
+        capture_output=True,
+        timeout=60,  # waiting for others would take twice as long
+        check=True,
+    )
 
 
 def test_the_others_end_when_the_one_that_started_them_is_killed(tmp_path: Path) -> None:
