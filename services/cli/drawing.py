@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN_POINTS = 60  # of one line: more cannot be told apart
+DECADES = 1e3  # a loss that falls by more is told by powers of ten alone
 LARGEST_MAP = 48  # pieces to a side; a larger map is cut
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "malgil",
@@ -37,7 +38,7 @@ STYLE: dict[Any, Any] = {
 def curves(results: Mapping[str, Sequence[Result]], metric: str) -> bytes:
     """Draw losses, and ``metric`` if it was measured on the way; a line for each recipe.
 
-    Of several seeds the first is drawn. The loss of training is thin, that of held-out examples
+    They go by updates, which are the same on every machine. Of several seeds the first is drawn. The loss of training is thin, that of held-out examples
     thick.
     """
     from matplotlib.ticker import LogLocator, NullFormatter
@@ -51,13 +52,15 @@ def curves(results: Mapping[str, Sequence[Result]], metric: str) -> bytes:
             if scored:
                 scale = 100.0 if metric in SHARES else 1.0
                 _line(axes[1], runs[0], metric, scale, color=colour, linewidth=1.6, label=recipe)
-        axes[0].set(xlabel="seconds of training", ylabel="loss per token", yscale="log")
-        axes[0].yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes[0].set(xlabel="updates", ylabel="loss per token", yscale="log")
+        low, high = axes[0].get_ylim()
+        between = (1.0, 2.0, 5.0) if high < DECADES * low else (1.0,)
+        axes[0].yaxis.set_major_locator(LogLocator(subs=between))
         axes[0].yaxis.set_major_formatter("{x:g}")
         axes[0].yaxis.set_minor_formatter(NullFormatter())
         if scored:
             unit = ", %" if metric in SHARES else ""
-            axes[1].set(xlabel="seconds of training", ylabel=f"{name(metric)}{unit}")
+            axes[1].set(xlabel="updates", ylabel=f"{name(metric)}{unit}")
         axes[-1].legend(fontsize=7, frameon=False)
         return _svg(figure)
 
@@ -84,7 +87,7 @@ def _line(axes: "Axes", run: Result, key: str, scale: float = 1.0, **style: Any)
     points = [point for point in run.curve if point.get(key) is not None]
     points = thinned(points, SHOWN_POINTS)
     axes.plot(
-        [point["seconds"] for point in points], [scale * point[key] for point in points], **style
+        [point["step"] for point in points], [scale * point[key] for point in points], **style
     )
 
 
