@@ -38,8 +38,8 @@ STYLE: dict[Any, Any] = {
 def curves(results: Mapping[str, Sequence[Result]], metric: str) -> bytes:
     """Draw losses, and ``metric`` if it was measured on the way; a line for each recipe.
 
-    They go by updates, which are the same on every machine. Of several seeds the first is drawn. The loss of training is thin, that of held-out examples
-    thick.
+    They go by updates, which are the same on every machine. Of several seeds the first is drawn.
+    The loss of training is thin, that of held-out examples thick.
     """
     from matplotlib.ticker import LogLocator, NullFormatter
 
