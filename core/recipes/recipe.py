@@ -6,11 +6,14 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from core.recipes.materials import Material
-from core.specs import Plan, merge
+from core.specs import Plan, Task, merge
 
 CorpusKind = Literal["pairs", "dialogues", "text"]
 Sense = Literal["at_least", "at_most"]
 
+_KINDS: Mapping[Task, tuple[CorpusKind, ...]] = MappingProxyType(
+    {"translate": ("pairs",), "language": ("text",)}
+)
 QUICK: Mapping[str, Any] = MappingProxyType(
     {
         "tokenizer": {"vocabulary_size": 2000},
@@ -25,6 +28,11 @@ QUICK: Mapping[str, Any] = MappingProxyType(
         "decode": {"beam_size": 2},
     }
 )
+
+
+def kinds_for(task: Task) -> tuple[CorpusKind, ...]:
+    """Return the kinds of corpora that ``task`` can be learned from."""
+    return _KINDS.get(task, ("pairs", "dialogues"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,10 @@ class Recipe:
     def quick_plan(self) -> Plan:
         """Return the plan made small: minutes become seconds, and the result is only a trial."""
         return merge(self.plan, dict(self.quick))
+
+    def kinds_with(self, plan: Plan) -> tuple[CorpusKind, ...]:
+        """Return what it learns from with ``plan``, its own or one whose task was changed."""
+        return self.corpus_kinds if plan.task == self.plan.task else kinds_for(plan.task)
 
     def variant(
         self,

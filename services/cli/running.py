@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.live import Live
@@ -19,7 +19,7 @@ from core.data.columns import Columns
 from core.data.examples import Example, Split
 from core.pipelines.importing import ImportRequest
 from core.pipelines.threads import use_threads
-from core.recipes import Recipe, find
+from core.recipes import CorpusKind, Recipe, find
 from core.specs import Plan, merge
 from services.cli.client import settings
 from services.cli.failures import refused
@@ -59,7 +59,7 @@ def run(
         typer.Option(exists=True, dir_okay=False, help="Your own files, instead of its own."),
     ] = None,
     kind: Annotated[
-        Literal["pairs", "dialogues", "text"] | None,
+        CorpusKind | None,
         typer.Option(help="What they hold, if the recipe reads several kinds."),
     ] = None,
     source: Source = None,
@@ -85,10 +85,8 @@ def run(
 ) -> None:
     """Train a recipe here and now, with no server; show the curve and what came of it."""
     recipe = find(name)
-    kind = kind or recipe.corpus_kinds[0]
-    if kind not in recipe.corpus_kinds:
-        raise refused("--kind", f"{name} reads {' or '.join(recipe.corpus_kinds)}, not {kind}")
     plan = _plan(recipe, quick=quick, seed=seed, set_=set_ or [])
+    kind = _kind(recipe, plan, kind, own_data=not corpus)
     _see_that_it_can_be_kept(out, results)
     environment, screen = settings(), Screen(as_json=as_json)
     columns = Columns(source=source, target=target, turns=turns, subject=subject, split=split)
@@ -125,6 +123,17 @@ def _plan(recipe: Recipe, *, quick: bool, seed: int | None, set_: list[str]) -> 
     if seed is not None:
         plan = merge(plan, {"train": {"seed": seed}})
     return merge(plan, overrides(set_))
+
+
+def _kind(recipe: Recipe, plan: Plan, kind: CorpusKind | None, *, own_data: bool) -> CorpusKind:
+    """Return the kind of what is learned from; refuse one that the plan cannot learn from."""
+    kinds = recipe.kinds_with(plan)
+    if own_data and recipe.corpus_kinds[0] not in kinds:
+        has = f"{recipe.name} has {recipe.corpus_kinds[0]} of its own"
+        raise refused("--set", f"the task {plan.task} needs {kinds[0]}, and {has}")
+    if kind is not None and kind not in kinds:
+        raise refused("--kind", f"{recipe.name} reads {' or '.join(kinds)}, not {kind}")
+    return kind or kinds[0]
 
 
 def _see_that_it_can_be_kept(out: Path | None, results: Path | None) -> None:

@@ -1,7 +1,6 @@
 """Queue a training and watch it."""
 
-from collections.abc import AsyncIterator, Mapping
-from types import MappingProxyType
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from core import recipes
 from core.errors import InputError
-from core.specs import Plan, Task, TrainJob, merge
+from core.specs import Plan, TrainJob, merge
 from core.storage import checkpoints, corpora, jobs
 from core.storage.tables import Corpus, Job, JobKind, JobStatus
 from services.api.deps import NowDep, ResourcesDep
@@ -22,10 +21,6 @@ from services.api.schemas.jobs import EventBody, EventPage, JobBody, JobDetail, 
 from services.api.schemas.problems import problems
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
-
-_KINDS: Mapping[Task, tuple[str, ...]] = MappingProxyType(
-    {"translate": ("pairs",), "language": ("text",)}
-)
 
 
 @router.post("", status_code=201, summary="Queue a training", responses=problems(404, body=True))
@@ -138,9 +133,8 @@ def _plan(body: JobRequest) -> Plan:
 
 def _check_fit(body: JobRequest, plan: Plan, corpus: Corpus) -> None:
     """Refuse now what would fail as soon as it starts."""
-    kinds: tuple[str, ...] = _KINDS.get(plan.task, ("pairs", "dialogues"))
-    asking = f"the task {plan.task!r}"
-    if body.recipe is not None:
+    kinds, asking = recipes.kinds_for(plan.task), f"the task {plan.task!r}"
+    if body.recipe is not None and plan.task == recipes.find(body.recipe).plan.task:
         kinds, asking = recipes.find(body.recipe).corpus_kinds, f"the recipe {body.recipe!r}"
     if corpus.kind.value not in kinds:
         needed = " or ".join(kinds)

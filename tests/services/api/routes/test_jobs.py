@@ -94,12 +94,19 @@ def test_a_corpus_must_fit_and_have_examples(house: House) -> None:
         "model": {"encoder": "none", "bidirectional": False},
         "decode": {"beam_size": 1},
     }
+    translating = {
+        "task": "translate",
+        "tokenizer": {"kind": "char"},
+        "model": {"encoder": "recurrent", "window": None},
+    }
     for body in (
         {"corpus": "chats", "recipe": "translate"},
         {"corpus": "chats", "plan": plan},
         {"corpus": "chats", "plan": language},
         {"corpus": "book", "recipe": "chat"},
         {"corpus": "book", "plan": {}},
+        {"corpus": "chats", "recipe": "demo", "overrides": language},
+        {"corpus": "book", "recipe": "aesop-lstm", "overrides": translating},
         {"corpus": "untrained", "recipe": "chat"},
         {"corpus": "unheld", "recipe": "chat"},
     ):
