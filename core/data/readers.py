@@ -101,6 +101,8 @@ def read(
     if format == "jsonl":
         return _from_json(file, columns, languages, kind)
     if format == "text" and kind == "text":
+        if told := columns.model_dump(exclude_none=True):
+            raise InputError("Plain text has no columns that could be named.", field=min(told))
         return _from_text(file)
     if kind != "pairs" or format == "text":
         able = {"pairs": "csv, tsv or jsonl", "dialogues": "jsonl only", "text": "text or jsonl"}

@@ -13,6 +13,7 @@ UNKNOWN = "<unk>"  # where the texts themselves put this for rare words
 
 _FORMAT = "malgil-words-1"
 _PAD_PIECE = "<pad>"
+SHOWN = 40  # characters of a word that an error names
 
 
 class ClosedVocabulary:
@@ -68,7 +69,9 @@ class ClosedVocabulary:
         ids = [self._ids.get(word, unknown) for word in words]
         known = [id_ for id_ in ids if id_ is not None]
         if len(known) < len(ids):
-            raise InputError(f"{words[ids.index(None)]!r} is not among the words of this model.")
+            word = words[ids.index(None)]
+            shown = word if len(word) <= SHOWN else f"{word[:SHOWN]}…"
+            raise InputError(f"{shown!r} is not among the words of this model.")
         return known
 
     def encode_turns(self, turns: Iterable[str]) -> list[int]:

@@ -399,6 +399,12 @@ def test_a_format_that_cannot_hold_the_kind_is_refused(format_: str, kind: str) 
     assert caught.value.field == "format"
 
 
+def test_columns_of_a_txt_file_are_refused() -> None:
+    with pytest.raises(InputError, match="no columns") as error:
+        found("a line", "text", "text", columns=Columns(split="part"))
+    assert error.value.field == "split"
+
+
 def test_a_txt_file_is_running_text_where_that_is_asked_for() -> None:
     assert format_of("book.TXT", "text") == "text"
     assert format_of("book.jsonl", "text") == "jsonl"
