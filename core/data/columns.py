@@ -133,16 +133,8 @@ def _subject_beside(names: Sequence[str], body: int) -> int | None:
 
 def find_text(names: Sequence[str], columns: Columns) -> str:
     """Return the name under which running text is kept: that of the source, if one was told."""
-    if columns.source is not None and names:
-        return names[_find(names, columns.source, numbered=False)]
-    known = [name for name in names if name.strip().lower() in _KNOWN_TEXTS]
-    if not known:
-        raise DataError(
-            "Which column holds the text? Name it in the field source (--source). "
-            f"{_listing(names, numbered=not names)}",
-            field="columns",
-        )
-    return known[0]
+    asking = "Which column holds the text? Name it in the field source (--source)."
+    return _named(names, columns.source, _KNOWN_TEXTS, asking)
 
 
 def find_split(names: Sequence[str], columns: Columns) -> str | None:
@@ -154,16 +146,18 @@ def find_split(names: Sequence[str], columns: Columns) -> str | None:
 
 def find_turns(names: Sequence[str], columns: Columns) -> str:
     """Return the name under which a dialogue keeps its turns; DataError where there is none."""
-    if columns.turns is not None:
-        return names[_find(names, columns.turns, numbered=False)]
-    known = [name for name in names if name.strip().lower() in _KNOWN_TURNS]
-    if not known:
-        raise DataError(
-            "Which column holds the turns? Name it in the field turns (--turns). "
-            f"{_listing(names, numbered=False)}",
-            field="columns",
-        )
-    return known[0]
+    asking = "Which column holds the turns? Name it in the field turns (--turns)."
+    return _named(names, columns.turns, _KNOWN_TURNS, asking)
+
+
+def _named(names: Sequence[str], told: Key | None, known: Sequence[str], asking: str) -> str:
+    """Return which of ``names`` was told or is well known; DataError where there is none."""
+    if told is not None and names:
+        return names[_find(names, told, numbered=False)]
+    found = next((name for name in names if name.strip().lower() in known), None)
+    if found is None:
+        raise DataError(f"{asking} {_listing(names, numbered=not names)}", field="columns")
+    return found
 
 
 def _told(names: Sequence[str], key: Key | None, numbered: bool) -> int | None:  # noqa: FBT001
