@@ -32,12 +32,13 @@ def read(material: Material, root: Path) -> dict[Split, list[Example]]:
     for name in material.files + material.valid_files + material.test_files:
         if not (root / name).is_file():
             raise _missing(name, root)
-    found = list(islice(_examples(material, material.files, root), material.limit))
-    if not found:
-        raise InputError(f"{', '.join(material.files)}: there are no examples.", field="corpus")
-    splits = hold_out(found, material)
-    splits["valid"] += _examples(material, material.valid_files, root)
-    splits["test"] += _examples(material, material.test_files, root)
+    found = islice(_examples(material, material.files, root), material.limit)
+    splits = hold_out(_some(found, material.files), material)
+    for held_out, files in (
+        (splits["valid"], material.valid_files),
+        (splits["test"], material.test_files),
+    ):
+        held_out.extend(_some(_examples(material, files, root), files))
     return splits
 
 
@@ -47,6 +48,13 @@ def _examples(material: Material, files: Sequence[str], root: Path) -> Iterable[
         reader(files[start : start + at_once], root, material)
         for start in range(0, len(files), at_once)
     )
+
+
+def _some(examples: Iterable[Example], files: Sequence[str]) -> list[Example]:
+    found = list(examples)
+    if files and not found:
+        raise InputError(f"{', '.join(files)}: there are no examples.", field="corpus")
+    return found
 
 
 def _missing(name: str, root: Path) -> InputError:

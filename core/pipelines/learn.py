@@ -92,6 +92,7 @@ def learn(
     if tokenizer is None:
         yield Stage("tokenizer", f"{plan.tokenizer.kind}, up to {plan.tokenizer.vocabulary_size}")
         tokenizer = learn_vocabulary(examples, plan)
+    tokenizer.skip_ids(plan.decode.skip)  # what cannot be skipped is refused now, not in the end
     yield Stage("encode", f"{tokenizer.size} pieces in the vocabulary")
     prepared = prepare(examples, plan, tokenizer, scratch)
     bundle = _fresh(plan, tokenizer)

@@ -72,7 +72,9 @@ def told(recipe: Recipe, files: Sequence[Path] | None, sizes: Mapping[str, int])
 
 
 def _penn(recipe: Recipe, files: Sequence[Path]) -> Corpus:
-    train, valid, test = (*(str(path.absolute()) for path in files[:3]), *("", "", ""))[:3]
+    if len(files) > 3:
+        raise refused("--corpus", f"{recipe.name} reads three files at most: train, valid, test")
+    train, valid, test = (*(str(path.absolute()) for path in files), *("", "", ""))[:3]
     material = replace(
         recipe.material,
         files=(train,),

@@ -35,6 +35,15 @@ def test_toy_questions_and_answers_lose_their_padding(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("field", ["files", "valid_files", "test_files"])
+def test_a_file_without_examples_is_named(tmp_path: Path, field: str) -> None:
+    folder = written(tmp_path, {"some.txt": "one\ntwo\n", "none.txt": "\n"})
+    material = replace(Material(reader="text", files=("some.txt",)), **{field: ("none.txt",)})
+
+    with pytest.raises(InputError, match=r"none\.txt: there are no examples"):
+        read(material, folder)
+
+
 def test_lines_of_two_files_belong_together(tmp_path: Path) -> None:
     files = {"x.de": "Hallo\nJa\u2028!\n", "x.en": "Hello\nYes\u2028!\n"}
     there = Material(reader="lines", files=("x.de", "x.en"))

@@ -6,6 +6,7 @@ from core.metrics.text import corpus_scores
 from core.pipelines.bundle import read_bundle
 from core.pipelines.learn import Finished, Saved, Stage, learn
 from core.pipelines.respond import decode_batch
+from core.specs import merge
 from core.training.events import Measured, Validated
 from tests.core.pipelines.small import PAIRS, SAID, TALKS, every_split, small_plan
 
@@ -59,6 +60,14 @@ def test_turns_of_a_talk_are_context(tmp_path) -> None:
     first, third = decode_batch(bundle, contexts, [plan.decode] * 2)
     assert first[0].text == "반가워요"
     assert third[0].text == "네, 먹었어요"
+
+
+def test_what_cannot_be_skipped_is_refused_before_anything_is_learned(tmp_path) -> None:
+    plan = merge(small_plan(), {"decode": {"skip": ["hi there"]}})
+    events = learn(every_split(PAIRS), plan, scratch=tmp_path)
+    assert next(events).name == "tokenizer"
+    with pytest.raises(InputError, match="hi there"):
+        next(events)
 
 
 @pytest.mark.parametrize("missing", ["train", "valid"])
