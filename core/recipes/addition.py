@@ -75,7 +75,10 @@ RECIPES = (
         "addition-reverse-peeky",
         "Addition: both ideas",
         "Read backwards, and seen by every step.",
-        {"model": {"reversed_source": True, "peeky": True}},
+        {
+            "model": {"reversed_source": True, "peeky": True},
+            "train": {"average": "ema", "ema_decay": 0.99},  # early and even
+        },
         figure=0.984,
     ),
     _PLAIN.variant(

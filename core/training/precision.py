@@ -14,7 +14,7 @@ from core.specs import TrainSpec
 # 0.7 to 1.0 times as fast, 64 0.85 to 1.25, 128 1.0 to 1.5, 192 1.2 to 1.7, 256 1.5 to 1.8, 512
 # 1.6 to 2.3, over GRU, LSTM and Transformer with few and with 8,000 words. The same Xeon told to
 # do without AMX is 0.7 times as fast at 192 to 512: avx512_bf16 alone is no reason for bf16.
-_WIDE = 192
+_WIDE = 128
 
 BatchT = TypeVar("BatchT")
 
