@@ -95,9 +95,8 @@ def adding_fast() -> bool:
         result = _run_one("addition-reverse-peeky", 1, Path(folder), threads=1, more=more)
     reached = None
     for point in (one for one in result["curve"] if "exact_match" in one):
-        print(
-            f"  epoch {point['epoch']}: {point['exact_match']:.2%} after {point['seconds']:.1f} s"
-        )
+        right, spent = point["exact_match"], point["seconds"]
+        print(f"  {point['step']} updates: {right:.2%} after {spent:.1f} s")
         if reached is None and point["exact_match"] >= ADDED:
             reached = float(point["seconds"])
     told = f"{reached:.1f} s" if reached is not None else "never"
