@@ -9,7 +9,6 @@ needs more memory.
 """
 
 import json
-import os
 import resource
 import statistics
 import subprocess
@@ -31,6 +30,7 @@ from core.data.batches import Batch, EncodedPairs
 from core.data.examples import Exchange
 from core.models.build import build
 from core.pipelines.threads import use_threads
+from core.settings import Settings
 from core.specs import ModelSpec, TokenizerSpec, TrainSpec
 from core.text.tokenizer import Tokenizer
 from core.training.events import Measured
@@ -46,7 +46,7 @@ APART = 0.01  # validation losses after the same updates
 ROUNDS = 14
 UPDATES = 30  # in each round
 WARM_UP = 2  # rounds: torch prepares itself for every shape that it meets
-DATA = Path(os.environ.get("MALGIL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+DATA = Settings().data
 VOCABULARY = 8000
 MODEL = ModelSpec(cell="lstm", embedding_dim=256, encoder_hidden_dim=256, hidden_dim=512)
 TRAIN = TrainSpec(validate_every=None, report_every=1)

@@ -102,7 +102,7 @@ def find_pair(
     ``numbered`` means that ``names`` are no header but the first row: then, if nothing is told,
     columns 1 and 2. Raises DataError naming the columns that there are.
     """
-    told = [_told(names, key, numbered) for key in (columns.source, columns.target)]
+    told = [_told(names, key, numbered=numbered) for key in (columns.source, columns.target)]
     guess = (0, 1) if numbered and len(names) > 1 else guess_pair(names, languages)
     source, target = (
         one if one is not None or guess is None else other
@@ -118,7 +118,9 @@ def find_pair(
         raise DataError(f"{asking} {_listing(names, numbered=numbered)}", field="columns")
     if source == target:
         raise DataError("Source and target are the same column.", field="columns")
-    subject, split = (_told(names, key, numbered) for key in (columns.subject, columns.split))
+    subject, split = (
+        _told(names, key, numbered=numbered) for key in (columns.subject, columns.split)
+    )
     if subject is None and not numbered and columns.source is None:
         subject = _subject_beside(names, source)
     return PairPlaces(source, target, subject, split)
@@ -160,7 +162,7 @@ def _named(names: Sequence[str], told: Key | None, known: Sequence[str], asking:
     return found
 
 
-def _told(names: Sequence[str], key: Key | None, numbered: bool) -> int | None:  # noqa: FBT001
+def _told(names: Sequence[str], key: Key | None, *, numbered: bool) -> int | None:
     return None if key is None else _find(names, key, numbered=numbered)
 
 

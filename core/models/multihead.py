@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.models.fast_dropout import Dropout, drop
+from core.models.dropout import Dropout, drop
 from core.models.precision import widened
 
 

@@ -11,8 +11,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from core.models.dropout import Dropout
 from core.models.encoders import Encoded
-from core.models.fast_dropout import Dropout
 from core.models.multihead import (
     CrossAttention,
     FeedForward,

@@ -8,8 +8,8 @@ Sizes: B rows, S source steps, D width.
 import torch
 from torch import Tensor, nn
 
+from core.models.dropout import Dropout
 from core.models.encoders import Encoded
-from core.models.fast_dropout import Dropout
 from core.models.multihead import FeedForward, Positions, SelfAttention, visible
 
 

@@ -18,12 +18,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far it is; after updates and validation batches, though not after all quick ones."""
+    """How far it is; after updates and validation batches, not after all quick ones; at the end."""
 
     step: int
-    total_steps: int  # if nothing stops it early; a forecast where epochs differ in length
+    total_steps: int  # if nothing stops it early; epochs to come are taken to be like this one
     epoch: int
-    loss: float | None  # of the last update, per token; none during a validation
+    loss: float | None  # of the last update, per token; none beside a validation
     learning_rate: float
     tokens_per_s: float
     elapsed_s: float

@@ -47,6 +47,8 @@ def fit(  # noqa: PLR0913  (the whole of a training, and what listens to it)
         wanted = run.see_whether_done(wanted=due())
         if run.counters.done and run.counters.validated_at < run.counters.step:
             yield from run.validate(valid, score)
+        if run.counters.done:
+            yield run.progress(None)  # the last update may have been too quick to be told
         if wanted or run.counters.done:
             state = run.state()
             if team.rank == 0:

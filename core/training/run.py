@@ -123,7 +123,7 @@ class Run:
         self.average.after_update()
         self._count(nll, tokens, len(batches))
         if self.meter.is_due():
-            yield self._progress(self._number(nll) / tokens)
+            yield self.progress(self._number(nll) / tokens)
         if counters.step % spec.report_every == 0:
             yield self._measured()
 
@@ -147,16 +147,26 @@ class Run:
             step=counters.step, epoch=counters.epoch, loss=mean, learning_rate=self.rate
         )
 
-    def _progress(self, loss: float | None) -> Progress:
+    def progress(self, loss: float | None) -> Progress:
+        """Tell how far it is; ``loss`` is that of the last update, if one was just made."""
         return Progress(
             step=self.counters.step,
-            total_steps=self.total_steps,
+            total_steps=self.counters.step + self._steps_left(),
             epoch=self.counters.epoch,
             loss=loss,
             learning_rate=self.rate,
             tokens_per_s=self.meter.tokens_per_s,
             elapsed_s=self.meter.elapsed_s,
         )
+
+    def _steps_left(self) -> int:
+        """Return how many updates follow if nothing stops it early: this epoch's, then as many."""
+        counters, spec = self.counters, self.spec
+        if counters.epoch >= spec.max_epochs:
+            return 0
+        epoch = len(self.batches)
+        later = (spec.max_epochs - counters.epoch - 1) * math.ceil(epoch / spec.accumulate)
+        return math.ceil((epoch - counters.batch) / spec.accumulate) + later
 
     def is_time_to_validate(self) -> bool:
         """Return whether the last update was one that a validation follows."""
@@ -182,7 +192,7 @@ class Run:
                 sums += torch.tensor([loss, tokens], dtype=torch.float64)
                 self.meter.count()
                 if self.meter.is_due():
-                    yield self._progress(None)
+                    yield self.progress(None)
             self.team.add(sums)
             mean = self._number(sums[0]) / sums[1].item()
             best = self._judge(mean)

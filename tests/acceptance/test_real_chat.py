@@ -3,22 +3,20 @@
 import os
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core.settings import Settings
 from tests.acceptance.conftest import Tell
 from tests.acceptance.installations import MALGIL, Installation, home, up
-from tests.acceptance.processes import ROOT
 
 MINUTES = float(os.environ.get("MALGIL_ACCEPTANCE_MINUTES", "10"))
 AROUND_S = 600  # for all that is not training
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(MINUTES * 60 + AROUND_S)]
 
-DATA = Path(os.environ.get("MALGIL_DATA", ROOT.parent / "shared" / "data"))
-PAIRS = DATA / "chat_ko_songys" / "ChatbotData.csv"
+PAIRS = Settings().data / "chat_ko_songys" / "ChatbotData.csv"
 PERPLEXITY_LIMIT = 60.0
 DIFFERENT = 3  # of the first replies
 TALKS = (

@@ -1,13 +1,11 @@
 """The data that lies beside the project, where it does."""
 
-import os
-from pathlib import Path
-
 import pytest
 
 from core.data.readers import format_of, read
+from core.settings import Settings
 
-DATA = Path(os.environ.get("MALGIL_DATA", Path(__file__).parents[4] / "shared" / "data"))
+DATA = Settings().data
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from core.models.fast_dropout import Dropout, drop
+from core.models.dropout import Dropout, drop
 
 
 @pytest.mark.parametrize("rate", [0.001, 0.1, 0.5, 0.999])
