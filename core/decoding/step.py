@@ -1,13 +1,15 @@
-"""All that decoding knows of a model, and what it hands back.
+"""All that decoding knows of a model, what it is asked for, and what it hands back.
 
-Sizes: B rows, V vocabulary.
+Sizes: B rows, N lines (the hypotheses of all rows), S source steps, T target steps, V vocabulary.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.specs import DecodeSpec
@@ -28,23 +30,43 @@ class StepModel(Protocol[StateT]):
         """Read ``source`` (B, S), whose real tokens ``source_mask`` (B, S) names."""
         ...
 
-    def step(self, tokens: Tensor, state: StateT) -> tuple[Tensor, StateT]:
-        """Append ``tokens`` (B,); return log probabilities (B, V) of what comes next."""
+    def step(self, tokens: Tensor, state: StateT) -> tuple[Tensor, Tensor | None, StateT]:
+        """Append ``tokens`` (N,); return logits (N, V) of what comes next, and where it looked.
+
+        Logits are log probabilities up to a constant for each line. Where it looked, (N, S), sums
+        to 1 over the real tokens of a source; a model that cannot tell returns none.
+        """
         ...
 
     def select(self, state: StateT, rows: Tensor) -> StateT:
         """Keep ``rows``, in their order, repeats allowed."""
         ...
 
+    def join(self, states: Sequence[StateT]) -> StateT:
+        """Return one state with the lines of all, one state behind the other."""
+        ...
+
+
+def _spells_nothing(id_: int) -> bytes:
+    """Stand in for the spelling of a vocabulary where no text is asked about."""
+    del id_
+    return b""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What one row asks for."""
+    """What one request asks of decoding, in ids."""
 
     spec: DecodeSpec
     first: int = BOS  # what the model hears before the first word
     end: int | None = EOS  # what ends a sequence; none: only its length does
     never: tuple[int, ...] = SIGNS  # ids that are not said
+    prefix: tuple[int, ...] = ()  # what every hypothesis begins with
+    required: tuple[tuple[int, ...], ...] = ()  # sequences that every hypothesis contains
+    banned: tuple[bytes, ...] = ()  # spellings that a text never contains
+    stop: tuple[bytes, ...] = ()  # spellings that end it; their last token is kept
+    spell: Callable[[int], bytes] = _spells_nothing  # what an id adds to the text
+    scripts: tuple[tuple[int, ...], ...] = ()  # not to be searched for but scored, each as it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +75,46 @@ class Hypothesis:
 
     tokens: tuple[int, ...]
     log_prob: float  # of the whole sequence, its end sign included
-    score: float  # log_prob / length ** length_penalty, which the ranking goes by
+    score: float  # what the ranking goes by: log_prob over its length, less what it left unread
     ended: bool  # False: cut off at the longest length allowed
+    token_log_probs: tuple[float, ...] = ()  # of each token, and of the end sign if it ended
+    attention: NDArray[np.float32] | None = field(default=None, compare=False)  # (T, S), if asked
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """What a pool did with one step: lines that go on, and what it has to tell of requests."""
+
+    parents: list[int]  # for each line that goes on, which of the pool's lines it grew from
+    words: list[int]  # and what it said
+    told: list[tuple[int, tuple[int, ...]]]  # (key, tokens that have become certain)
+    ended: list[tuple[int, list[Hypothesis]]]  # (key, hypotheses, best first)
+
+
+class Pool(Protocol):
+    """The lines of one strategy in a running batch, of whichever requests."""
+
+    @property
+    def lines(self) -> int:
+        """How many lines it has now."""
+        ...
+
+    def begin(self, key: int, wish: Wish, source_length: int) -> int:
+        """Take a request in, behind the others; return how many lines it begins with."""
+        ...
+
+    def leave(self, keys: Collection[int]) -> list[int]:
+        """Forget requests; return which of its lines stay, in their order."""
+        ...
+
+    def advance(self, logits: Tensor, attention: Tensor | None) -> Advance:
+        """Take what may come next, ``logits`` (N, V), which it may change, and where lines looked.
+
+        ``attention`` (N, S), if the model tells.
+        """
+        ...
 
 
 def normalised(log_prob: float, length: int, penalty: float) -> float:
     """Return ``log_prob`` over ``length`` (end sign included) to the power of ``penalty``."""
     return log_prob / math.pow(max(length, 1), penalty)
-
-
-def forbid(log_probs: Tensor, never: Sequence[tuple[int, ...]]) -> Tensor:
-    """Give each line of ``log_probs`` (B, V) no chance to say its ids of ``never``, in place."""
-    if len(set(never)) == 1:
-        log_probs[:, list(never[0])] = NEVER
-        return log_probs
-    lines = [line for line, ids in enumerate(never) for _ in ids]
-    log_probs[lines, [id_ for ids in never for id_ in ids]] = NEVER
-    return log_probs
