@@ -94,6 +94,11 @@ class RecurrentDecoder(nn.Module):
         self.peeky = peeky
         self.dropout = nn.Identity() if dropout is None else dropout
 
+    @property
+    def tells_attention(self) -> bool:
+        """Whether its readouts say where it looked."""
+        return self.attention is not None
+
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> DecoderState:
         """Put together the first state; ``recurrent`` comes from a bridge."""
         values, mask = encoded.memory, encoded.mask

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from core.data.texts import TextBatch
 from core.models.generators import Generator
 from core.models.learner import LossOptions, LossTerms
+from core.models.precision import widened
 from core.models.text_readers import TextReader, TextState
 
 
@@ -32,6 +33,11 @@ class LanguageModel(nn.Module):
         self.generator = generator
         self.dropout = dropout
 
+    @property
+    def tells_attention(self) -> bool:
+        """Whether a step says where it looked: there is no source."""
+        return False
+
     def losses(
         self, batch: TextBatch, options: LossOptions, carry: tuple[Tensor, ...] = ()
     ) -> LossTerms:
@@ -53,10 +59,13 @@ class LanguageModel(nn.Module):
         """
         return self.reader.prompt(self.embedding(source), source_mask)
 
-    def step(self, tokens: Tensor, state: TextState) -> tuple[Tensor, TextState]:
-        """Append ``tokens`` (B,) and return log probabilities (B, V) of what comes next."""
+    def step(self, tokens: Tensor, state: TextState) -> tuple[Tensor, None, TextState]:
+        """Append ``tokens`` (B,); return logits (B, V) of what comes next, None, and the state.
+
+        Logits are scores as they are, never halves. None: there is no source to look at.
+        """
         features, after = self.reader(self.embedding(tokens.unsqueeze(1)), state)
-        return self.generator.log_probs(features[:, -1]), after
+        return widened(self.generator(features[:, -1])), None, after
 
     def select(self, state: TextState, rows: Tensor) -> TextState:
         """Keep ``rows`` of ``state``, in their order, repeats allowed."""

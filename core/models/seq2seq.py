@@ -17,6 +17,7 @@ from core.models.encoders import Encoded, Encoder
 from core.models.generators import Generator
 from core.models.learner import LossOptions, LossTerms
 from core.models.pointer import Pointer, PointerState, count_beyond, fold
+from core.models.precision import widened
 from core.models.readout import Readout, together
 
 
@@ -30,6 +31,11 @@ class State(Protocol):
 
 class Decoder(Protocol):
     """Whatever reads a memory and words, and tells what the output layer is to see."""
+
+    @property
+    def tells_attention(self) -> bool:
+        """Whether its readouts say where it looked."""
+        ...
 
     def start(self, encoded: Encoded, recurrent: tuple[Tensor, ...]) -> State:
         """Return the state before the first word; ``recurrent`` comes over a bridge."""
@@ -77,6 +83,11 @@ class Seq2Seq(nn.Module):
         self.pointer = pointer
         self.dropout = dropout
 
+    @property
+    def tells_attention(self) -> bool:
+        """Whether a step says where it looked."""
+        return self.decoder.tells_attention
+
     def losses(
         self,
         batch: Batch,
@@ -112,15 +123,22 @@ class Seq2Seq(nn.Module):
             return state
         return PointerState(state, source, count_beyond(source, self.generator.vocabulary_size))
 
-    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
-        """Append ``tokens`` (B,); return log probabilities (B, V), or (B, V + X) with a pointer."""
+    def step(self, tokens: Tensor, state: State) -> tuple[Tensor, Tensor | None, State]:
+        """Append ``tokens`` (B,); return logits of what comes next, where it looked, the state.
+
+        Logits (B, V) are scores as they are, never halves; with a pointer they are (B, V + X) log
+        probabilities. Where it looked is (B, S), or None where the decoder does not tell.
+        """
         embedded = self._embed(self.target_embedding, tokens.unsqueeze(1))  # (B, 1, E)
-        if not isinstance(state, PointerState):
+        if isinstance(state, PointerState):
+            readout, inner = self.decoder(embedded, state.decoder)
+            logits = self._next(readout, state.source, state.beyond)
+            state = PointerState(inner, state.source, state.beyond)
+        else:
             readout, state = self.decoder(embedded, state)
-            return self.generator.log_probs(readout.features[:, 0]), state
-        readout, inner = self.decoder(embedded, state.decoder)
-        log_probs = self._next(readout, state.source, state.beyond)
-        return log_probs, PointerState(inner, state.source, state.beyond)
+            logits = widened(self.generator(readout.features[:, 0]))
+        attention = readout.attention
+        return logits, None if attention is None else attention[:, 0], state
 
     def select(self, state: State, rows: Tensor) -> State:
         """Keep ``rows`` of ``state``, in their order, repeats allowed."""

@@ -91,7 +91,7 @@ def test_stepping_gives_the_gold_words_the_chance_that_training_does(spec: Model
     for before, gold, real in zip(
         batch.target.T[:-1], batch.target.T[1:], batch.target_mask.T[1:], strict=True
     ):
-        log_probs, state = model.step(before, state)
+        log_probs, _, state = model.step(before, state)
         assert log_probs.shape == (3, V + 5)
         torch.testing.assert_close(log_probs.exp().sum(-1), torch.ones(3))
         chances = log_probs.gather(1, gold.unsqueeze(1)).squeeze(1).clamp(min=IMPOSSIBLE)
@@ -140,9 +140,9 @@ def test_selected_rows_copy_from_their_own_source() -> None:
     model = model_of(SPECS[0]).eval()
     batch = batch_of(COPIED, PLAIN, MANY)
     tokens, rows = torch.tensor([5, 6, V]), torch.tensor([2, 0, 2])
-    _, state = model.step(tokens, model.start(batch.source, batch.source_mask))
+    *_, state = model.step(tokens, model.start(batch.source, batch.source_mask))
 
-    every, _ = model.step(tokens, state)
-    chosen, _ = model.step(tokens[rows], model.select(state, rows))
+    every, *_ = model.step(tokens, state)
+    chosen, *_ = model.step(tokens[rows], model.select(state, rows))
 
     torch.testing.assert_close(chosen, every[rows], atol=1e-6, rtol=1e-6)

@@ -58,8 +58,8 @@ def step_by_step(model: Network, batch: Batch | TextBatch) -> Tensor:
         state = model.start(batch.source, batch.source_mask)
     costs = []
     for step in range(heard.size(1)):
-        log_probs, state = model.step(heard[:, step], state)
-        costs.append(-log_probs.gather(1, gold[:, step : step + 1]))
+        logits, _, state = model.step(heard[:, step], state)
+        costs.append(-logits.log_softmax(-1).gather(1, gold[:, step : step + 1]))
     return torch.cat(costs, dim=1).clamp(max=-IMPOSSIBLE).where(mask, 0.0)
 
 
@@ -179,12 +179,12 @@ def test_neither_padding_nor_company_changes_how_a_prompt_goes_on(
     prompts, mask = padded([words(row, length) for row, length in enumerate(lengths)], padding)
     heard = torch.tensor([words(row + 50, 1)[0] for row in range(len(lengths))])
     with torch.no_grad():
-        first, state = model.step(last_words(prompts, mask), model.start(prompts, mask))
-        second, _ = model.step(heard, state)
+        first, _, state = model.step(last_words(prompts, mask), model.start(prompts, mask))
+        second, *_ = model.step(heard, state)
         for row, length in enumerate(lengths):
             own, own_mask = prompts[[row], :length], mask[[row], :length]
-            one, state = model.step(last_words(own, own_mask), model.start(own, own_mask))
-            two, _ = model.step(heard[[row]], state)
+            one, _, state = model.step(last_words(own, own_mask), model.start(own, own_mask))
+            two, *_ = model.step(heard[[row]], state)
             torch.testing.assert_close(first[[row]], one, atol=1e-5, rtol=1e-5)
             torch.testing.assert_close(second[[row]], two, atol=1e-5, rtol=1e-5)
 
@@ -213,8 +213,8 @@ def cost_of(model: Network, source: Tensor, mask: Tensor, said: list[int]) -> fl
     heard = last_words(source, mask) if isinstance(model, LanguageModel) else torch.tensor([BOS])
     with torch.inference_mode():
         for word in said:
-            log_probs, state = model.step(heard, state)
-            total += float(log_probs[0, word])
+            logits, _, state = model.step(heard, state)
+            total += float(logits.log_softmax(-1)[0, word])
             heard = torch.tensor([word])
     return total
 

@@ -121,8 +121,8 @@ def test_saying_step_by_step_costs_what_training_says(name: str) -> None:
     state = model.start(batch.tokens[:, :1], torch.ones(2, 1, dtype=torch.bool))
     nll = 0.0
     for step in range(5):
-        log_probs, state = model.step(batch.tokens[:, step], state)
-        spoken = log_probs.gather(1, batch.gold[:, step : step + 1])
+        logits, _, state = model.step(batch.tokens[:, step], state)
+        spoken = logits.log_softmax(-1).gather(1, batch.gold[:, step : step + 1])
         if not windowed or step == 4:
             nll -= float(spoken.detach().sum())
     assert nll == pytest.approx(float(model.losses(batch, PLAIN).nll), abs=1e-4)
@@ -202,8 +202,8 @@ def spoken(model: LanguageModel, words: torch.Tensor, mask: torch.Tensor) -> tor
     with torch.inference_mode():
         state, token, said = model.start(words, mask), last_words(words, mask), []
         for following in (3, 4, 5):
-            log_probs, state = model.step(token, state)
-            said.append(log_probs)
+            logits, _, state = model.step(token, state)
+            said.append(logits.log_softmax(-1))
             token = torch.full_like(token, following)
     return torch.stack(said, dim=1)
 
@@ -212,10 +212,10 @@ def spoken(model: LanguageModel, words: torch.Tensor, mask: torch.Tensor) -> tor
 def test_a_prompt_is_heard_whole_and_once(name: str) -> None:
     model = model_of(name).eval()
     words, mask = prompts(4, 4)
-    at_once, _ = model.step(last_words(words, mask), model.start(words, mask))
+    at_once, *_ = model.step(last_words(words, mask), model.start(words, mask))
     state = model.start(words[:, :1], mask[:, :1])
     for step in range(4):
-        one_by_one, state = model.step(words[:, step], state)
+        one_by_one, _, state = model.step(words[:, step], state)
     torch.testing.assert_close(at_once, one_by_one, atol=1e-5, rtol=1e-5)
 
 
@@ -241,10 +241,10 @@ def test_texts_of_every_strategy_go_on_in_company_as_alone(name: str) -> None:
 def test_selecting_rows_keeps_what_each_has_read(name: str) -> None:
     model = model_of(name).eval()
     words, mask = prompts(3, 6, 2)
-    _, state = model.step(last_words(words, mask), model.start(words, mask))
+    *_, state = model.step(last_words(words, mask), model.start(words, mask))
     tokens, rows = torch.tensor([5, 6, 7]), torch.tensor([2, 0, 2])
-    chosen, _ = model.step(tokens[rows], model.select(state, rows))
-    every, _ = model.step(tokens, state)
+    chosen, *_ = model.step(tokens[rows], model.select(state, rows))
+    every, *_ = model.step(tokens, state)
     torch.testing.assert_close(chosen, every[rows], atol=1e-6, rtol=1e-6)
 
 
@@ -255,8 +255,8 @@ def test_a_window_forgets_what_lies_before_it() -> None:
         other = words.clone()
         other[:, :4] = (other[:, :4] + 1) % VOCABULARY  # the window of 5 is the rest
         first = last_words(words, mask)
-        told, _ = model.step(first, model.start(words, mask))
-        same, _ = model.step(first, model.start(other, mask))
+        told, *_ = model.step(first, model.start(words, mask))
+        same, *_ = model.step(first, model.start(other, mask))
         torch.testing.assert_close(told, same)
 
 

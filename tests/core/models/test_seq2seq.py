@@ -52,9 +52,9 @@ def walk(model: Seq2Seq, one: Batch, hears_gold: Tensor) -> Tensor:
     said, total = one.target[:, 0], torch.zeros(())
     for step in range(one.target.size(1) - 1):
         heard = one.target[:, step].where(hears_gold[:, step], said)
-        log_probs, state = model.step(heard, state)
-        said = log_probs.argmax(-1)
-        costs = log_probs.gather(1, one.target[:, step + 1 : step + 2]).squeeze(1)
+        logits, _, state = model.step(heard, state)
+        said = logits.argmax(-1)
+        costs = logits.log_softmax(-1).gather(1, one.target[:, step + 1 : step + 2]).squeeze(1)
         total = total - costs[one.target_mask[:, step + 1]].sum()
     return total
 
@@ -127,9 +127,9 @@ def test_a_dropped_feature_of_an_embedding_is_dropped_in_all_words_of_a_row() ->
 def test_selecting_rows_keeps_what_each_was_about(name: str) -> None:
     model, one = model_of(name).eval(), batch()
     tokens = torch.tensor([5, 6, 7])
-    log_probs, state = model.step(tokens, model.start(one.source, one.source_mask))
+    logits, _, state = model.step(tokens, model.start(one.source, one.source_mask))
     rows = torch.tensor([2, 0, 2])
-    chosen, _ = model.step(tokens[rows], model.select(state, rows))
-    every, _ = model.step(tokens, state)
+    chosen, *_ = model.step(tokens[rows], model.select(state, rows))
+    every, *_ = model.step(tokens, state)
     torch.testing.assert_close(chosen, every[rows], atol=1e-6, rtol=1e-6)
-    assert not torch.allclose(log_probs[0], log_probs[1])
+    assert not torch.allclose(logits[0], logits[1])
