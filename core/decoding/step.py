@@ -66,6 +66,7 @@ class Wish:
     banned: tuple[bytes, ...] = ()  # spellings that a text never contains
     stop: tuple[bytes, ...] = ()  # spellings that end it; their last token is kept
     spell: Callable[[int], bytes] = _spells_nothing  # what an id adds to the text
+    lead: bytes = b""  # what the text loses at its start, as its vocabulary decodes it
     scripts: tuple[tuple[int, ...], ...] = ()  # not to be searched for but scored, each as it is
 
 

@@ -1,0 +1,144 @@
+"""What lines may not say, or say at a price: ids, repeats, ends that come early, texts.
+
+Sizes: N lines, V vocabulary.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from core.decoding.step import NEVER, Wish
+
+Spell = Callable[[int], bytes]
+
+
+class Bans:
+    """The ids that some lines never say; made anew only when the lines change."""
+
+    def __init__(self, wishes: Sequence[Wish]) -> None:
+        """Take the wish of each line, in their order."""
+        kinds = {wish.never: frozenset(wish.never) for wish in wishes}
+        shared = frozenset.intersection(*kinds.values()) if kinds else frozenset[int]()
+        own = {never: sorted(ids - shared) for never, ids in kinds.items()}
+        pairs = [(line, id_) for line, wish in enumerate(wishes) for id_ in own[wish.never]]
+        self._highest = max((max(ids) for ids in kinds.values() if ids), default=-1)
+        self._shared = torch.tensor(sorted(shared), dtype=torch.int64)  # of every line
+        self._lines = torch.tensor([line for line, _ in pairs], dtype=torch.int64)
+        self._ids = torch.tensor([id_ for _, id_ in pairs], dtype=torch.int64)
+
+    def apply(self, logits: Tensor) -> None:
+        """Make them impossible, in ``logits`` (N, V) itself; ids beyond V are so already."""
+        if self._shared.device != logits.device:
+            self._shared = self._shared.to(logits.device)
+            self._lines, self._ids = self._lines.to(logits.device), self._ids.to(logits.device)
+        shared, lines, ids = self._shared, self._lines, self._ids
+        if self._highest >= logits.size(1):
+            shared = shared[shared < logits.size(1)]
+            lines, ids = lines[ids < logits.size(1)], ids[ids < logits.size(1)]
+        if len(shared):
+            logits.index_fill_(1, shared, NEVER)
+        if len(ids):
+            logits[lines, ids] = NEVER
+
+
+def is_shaped(wish: Wish) -> bool:
+    """Whether what may be said, or its price, depends on what was said before."""
+    spec = wish.spec
+    waits = spec.min_tokens > 0 and wish.end is not None
+    return waits or spec.no_repeat_ngram > 0 or spec.repetition_penalty > 1
+
+
+def shape(
+    logits: Tensor,
+    log_z: Tensor,
+    lines: Sequence[int],
+    wishes: Sequence[Wish],
+    words: Sequence[Sequence[int]],
+) -> None:
+    """Change ``lines`` of ``logits`` (N, V) by what they have said, in place; others stay.
+
+    ``wishes`` and ``words``, what each has said so far with its prefix, are those of ``lines``
+    alone, in their order. ``log_z`` (N,) is what makes the logits of each line log probabilities:
+    what was said before has log p times the penalty. An end that comes early and the last word
+    of an n-gram that was said become impossible.
+    """
+    asked = list(zip(lines, wishes, words, strict=True))
+    said = [
+        (line, id_, wish.spec.repetition_penalty)
+        for line, wish, before in asked
+        if wish.spec.repetition_penalty > 1
+        for id_ in set(before)
+    ]
+    if said:
+        places, prices = _index([(line, id_) for line, id_, _ in said], like=logits)
+        factors = torch.tensor([factor for *_, factor in said], device=logits.device)
+        _penalise(logits, log_z.to(logits), (places, prices), factors.to(logits))
+    barred = [(line, id_) for line, wish, before in asked for id_ in _barred(wish, before)]
+    if barred:
+        logits[_index(barred, like=logits)] = NEVER
+
+
+def completes(
+    banned: Sequence[bytes], spell: Spell, words: Sequence[int], next_id: int, lead: bytes = b""
+) -> bool:
+    """Whether saying ``next_id`` after ``words`` completes one of the texts ``banned``.
+
+    ``lead`` is what a text loses at its start when it is spelled out.
+    """
+    return bool(banned) and _contains(banned, spell, (*words, next_id), lead)
+
+
+def stops(wish: Wish, words: Sequence[int]) -> bool:
+    """Whether the last of ``words`` completes a text that ends the reply."""
+    return bool(wish.stop and words) and _contains(wish.stop, wish.spell, words, wish.lead)
+
+
+def _index(pairs: Sequence[tuple[int, int]], *, like: Tensor) -> tuple[Tensor, Tensor]:
+    lines, ids = torch.tensor(pairs, dtype=torch.int64, device=like.device).unbind(1)
+    return lines, ids
+
+
+def _penalise(
+    logits: Tensor, log_z: Tensor, places: tuple[Tensor, Tensor], factors: Tensor
+) -> None:
+    """Multiply log p at ``places`` (lines, ids) by ``factors``; log p is logit less ``log_z``."""
+    before, shift = logits[places], log_z[places[0]]
+    after = (before - shift) * factors + shift
+    logits[places] = after.where(before > NEVER, NEVER)
+
+
+def _barred(wish: Wish, words: Sequence[int]) -> Iterator[int]:
+    """Yield what cannot follow ``words``."""
+    if wish.end is not None and len(words) < wish.spec.min_tokens:
+        yield wish.end
+    if wish.spec.no_repeat_ngram:
+        yield from _completing(words, wish.spec.no_repeat_ngram)
+
+
+def _completing(words: Sequence[int], size: int) -> set[int]:
+    """Return what would make the last ``size`` words a sequence that was said already."""
+    if size == 1:
+        return set(words)
+    if len(words) < size:
+        return set()
+    last, begun = words[-1], list(words[1 - size :])
+    return {
+        words[place + size - 1]
+        for place, word in enumerate(words[size - 2 : -1])  # the last but one of each n-gram
+        if word == last and list(words[place : place + size - 1]) == begun
+    }
+
+
+def _contains(phrases: Sequence[bytes], spell: Spell, words: Sequence[int], lead: bytes) -> bool:
+    """Whether one of ``phrases`` ends in the last of ``words``."""
+    text = spell(words[-1])
+    new, longest = len(text), max(map(len, phrases))
+    rest = len(words) - 1
+    while rest and len(text) < new + longest - 1 + len(lead):
+        rest -= 1
+        text = spell(words[rest]) + text
+    if not rest:
+        text = text.removeprefix(lead)
+        new = min(new, len(text))
+    return any(phrase in text[max(len(text) - new - len(phrase) + 1, 0) :] for phrase in phrases)
