@@ -15,15 +15,15 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
+from benchmarks.machine import matrix_rate
 from benchmarks.plain import PlainSeq2Seq, PlainTraining, copy_parameters
 from core.data.arrays import Ragged
 from core.data.batches import Batch, EncodedPairs
@@ -139,7 +139,10 @@ def _measure_speed(folder: Path, memory: dict[str, float]) -> bool:
     speeds = _take_turns(trainings, batches)
     losses = {one.kind: one.valid_loss() for one in trainings}
     default = choose_precision(TRAIN, trainings[1].parameters())
-    rates = {"fp32": _matrix_rate(torch.float32), "bf16": _matrix_rate(torch.bfloat16)}
+    rates = {
+        name: matrix_rate(dtype, columns=VOCABULARY)
+        for name, dtype in (("fp32", torch.float32), ("bf16", torch.bfloat16))
+    }
     flop = _flop_per_token(batches)
     print(
         f"{torch.get_num_threads()} threads, torch {torch.__version__}; "
@@ -230,23 +233,6 @@ def _memory_mb(kind: str, folder: Path) -> float:
     command = [sys.executable, "-m", "benchmarks.training", kind, str(folder)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout)
-
-
-def _matrix_rate(dtype: torch.dtype) -> float:
-    """Return the GFLOP/s of a product as large as those of an output layer."""
-    rows, columns, depth = 1024, VOCABULARY, 512
-    inputs, weight = torch.randn(rows, depth).to(dtype), torch.randn(columns, depth).to(dtype)
-    seconds = _best_s(lambda: functional.linear(inputs, weight))
-    return 2 * rows * columns * depth / seconds / 1e9
-
-
-def _best_s(work: Callable[[], object]) -> float:
-    best = float("inf")
-    for _ in range(15):
-        began = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - began)
-    return best
 
 
 def _flop_per_token(batches: Sequence[Batch]) -> float:
