@@ -58,23 +58,22 @@ def shape(
 ) -> None:
     """Change ``lines`` of ``logits`` (N, V) by what they have said, in place; others stay.
 
-    ``wishes`` and ``words``, what each has said so far with its prefix, are those of ``lines``
-    alone, in their order. ``log_z`` (N,) is what makes the logits of each line log probabilities:
-    what was said before has log p times the penalty. An end that comes early and the last word
-    of an n-gram that was said become impossible.
+    ``wishes`` and ``words``, what was said so far with its prefix, have an entry for each of the
+    N. ``log_z`` (N,) is what makes the logits of each line log probabilities: what was said before
+    has log p times the penalty. An end that comes early and the last word of an n-gram that was
+    said become impossible.
     """
-    asked = list(zip(lines, wishes, words, strict=True))
     said = [
-        (line, id_, wish.spec.repetition_penalty)
-        for line, wish, before in asked
-        if wish.spec.repetition_penalty > 1
-        for id_ in set(before)
+        (line, id_, penalty)
+        for line in lines
+        if (penalty := wishes[line].spec.repetition_penalty) > 1
+        for id_ in set(words[line])
     ]
     if said:
         places, prices = _index([(line, id_) for line, id_, _ in said], like=logits)
         factors = torch.tensor([factor for *_, factor in said], device=logits.device)
         _penalise(logits, log_z.to(logits), (places, prices), factors.to(logits))
-    barred = [(line, id_) for line, wish, before in asked for id_ in _barred(wish, before)]
+    barred = [(line, id_) for line in lines for id_ in _barred(wishes[line], words[line])]
     if barred:
         logits[_index(barred, like=logits)] = NEVER
 

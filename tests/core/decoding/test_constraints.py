@@ -54,7 +54,7 @@ def test_only_what_looks_back_is_shaped() -> None:
 
 
 def test_an_end_waits_for_the_shortest_length() -> None:
-    logits = shaped(torch.zeros(3, 6), [0, 2], [wish(min_tokens=2)] * 2, [[5], [5, 5]])
+    logits = shaped(torch.zeros(3, 6), [0, 2], [wish(min_tokens=2)] * 3, [[5], [5], [5, 5]])
     assert logits.isinf().nonzero().tolist() == [[0, EOS]]
 
 
