@@ -1,75 +1,48 @@
-"""How likely a model finds sequences that are given, and n-best lists ranked anew by that.
+"""N-best lists ranked anew: what would be said to anybody counts less.
 
-Sizes: B rows, S source steps, V vocabulary.
+Source: Li et al. 2016, "A Diversity-Promoting Objective Function", eq. 9.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-from torch import Tensor
-
-from core.decoding.step import Hypothesis, StateT, StepModel, normalised
+from core.decoding.running import Request
+from core.decoding.step import Hypothesis, Wish, normalised
 from core.specs import DecodeSpec
-from core.text.tokenizer import BOS, EOS, PAD, UNK
+from core.text.tokenizer import UNK
+
+_ANYBODY = (UNK,)  # a source that the model knows nothing of
+_AT_ONCE = -(1 << 31)  # who has waited once does not wait again
+_JUST_SCORE = DecodeSpec(beam_size=1)
 
 
-@torch.inference_mode()
-def log_probs_of(
-    model: StepModel[StateT],
-    source: Tensor,
-    source_mask: Tensor,
-    sequences: Sequence[Hypothesis],
-) -> list[float]:
-    """Return log p of each of ``sequences`` given its row of ``source`` (B, S), ends included.
+def question(key: int, request: Request, beam: Sequence[Hypothesis]) -> Request:
+    """Return the request that asks how likely each of ``beam`` is to be said to anybody.
 
-    Words that a source alone can bring along are unknown to another one, and count as such.
+    Words that a source alone brings along are unknown to another one, and count as such.
     """
-    words = [[*one.tokens, *([EOS] if one.ended else [])] for one in sequences]
-    longest = max(map(len, words), default=0)
-    padded = torch.tensor([one + [PAD] * (longest - len(one)) for one in words])
-    heard = torch.full((len(words),), BOS, device=source.device)
-    totals = torch.zeros(len(words), device=source.device)
-    state = model.start(source, source_mask)
-    for step in range(longest):
-        log_probs, state = model.step(heard, state)
-        gold = padded[:, step].to(source.device)
-        gold = torch.where(gold < log_probs.size(1), gold, UNK)
-        said = log_probs.gather(1, gold.unsqueeze(1)).squeeze(1)
-        totals += torch.where(gold == PAD, 0.0, said)
-        heard = gold
-    return totals.tolist()
+    end = () if request.wish.end is None else (request.wish.end,)
+    scripts = tuple(one.tokens + end if _said_end(one) else one.tokens for one in beam)
+    wish = Wish(spec=_JUST_SCORE, first=request.wish.first, end=request.wish.end, scripts=scripts)
+    return Request(key=key, source=_ANYBODY, wish=wish, priority=_AT_ONCE)
 
 
 def without_the_generic(
-    model: StepModel[StateT],
-    answers: Sequence[Sequence[Hypothesis]],
-    specs: Sequence[DecodeSpec],
-    *,
-    device: torch.device,
-) -> list[list[Hypothesis]]:
-    """Rank each list anew: what would be said to anybody loses by how likely that is.
+    beam: Sequence[Hypothesis], anyway: Sequence[Hypothesis], spec: DecodeSpec
+) -> list[Hypothesis]:
+    """Rank ``beam`` anew, of which ``anyway`` says how likely each is to be said to anybody.
 
     The score of an answer T to S becomes log p(T | S) - ``anti_generic`` * log p(T), over length
-    to the power of its penalty; p(T) is what the model says to a source that it knows nothing of.
-    Lists whose spec does not ask for it stay as they are.
-    Source: Li et al. 2016, "A Diversity-Promoting Objective Function", eq. 9.
+    to the power of its penalty.
     """
-    asked = [row for row, spec in enumerate(specs) if spec.anti_generic]
-    every = [one for row in asked for one in answers[row]]
-    if not every:
-        return [list(some) for some in answers]
-    source = torch.full((len(every), 1), UNK, device=device)
-    anyway = iter(log_probs_of(model, source, source != PAD, every))
-    ranked = [list(some) for some in answers]
-    for row in asked:
-        spec = specs[row]
-        scored = [_against(one, next(anyway), spec) for one in answers[row]]
-        ranked[row] = sorted(scored, key=lambda one: -one.score)
-    return ranked
+    scored = []
+    for one, other in zip(beam, anyway, strict=True):
+        special = one.log_prob - spec.anti_generic * other.log_prob
+        length = len(one.token_log_probs)
+        scored.append(replace(one, score=normalised(special, length, spec.length_penalty)))
+    return sorted(scored, key=lambda one: -one.score)
 
 
-def _against(one: Hypothesis, anyway: float, spec: DecodeSpec) -> Hypothesis:
-    special = one.log_prob - spec.anti_generic * anyway
-    length = len(one.tokens) + one.ended
-    return replace(one, score=normalised(special, length, spec.length_penalty))
+def _said_end(one: Hypothesis) -> bool:
+    """Whether its end was said, not that of a stop or of its length."""
+    return len(one.token_log_probs) > len(one.tokens)

@@ -1,82 +1,47 @@
-"""One door to decoding: rows with their own specs in, n-best lists out."""
+"""Decoding of rows that are all there: the engine, from the first to the last step."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from core.decoding.beam import beam
-from core.decoding.greedy import greedy
-from core.decoding.step import SIGNS, Hypothesis, OnToken, StateT, StepModel, Wish
+from core.decoding.engine import Ended, Engine, Failed, Request, Told
+from core.decoding.step import Hypothesis, OnToken, StateT, StepModel, Wish
 from core.specs import DecodeSpec
 from core.text.tokenizer import BOS, EOS
 
 
-def search(  # noqa: PLR0913 (one door for all that decoding can be asked)
+def search(
     model: StepModel[StateT],
     source: Tensor,
     source_mask: Tensor,
     *,
-    specs: Sequence[DecodeSpec],
+    wishes: Sequence[Wish],
     on_token: OnToken | None = None,
-    banned: Sequence[Sequence[int]] | None = None,
-    first: Tensor | None = None,
-    end: int | None = EOS,
-    signs: tuple[int, ...] = SIGNS,
 ) -> list[list[Hypothesis]]:
-    """Decode each row of ``source`` (B, S) by its own spec; best hypothesis first.
+    """Decode each row of ``source`` (B, S) as it wishes, all at once; best hypothesis first.
 
-    ``banned`` has ids for each row that it does not say, besides ``signs``, which none says.
-    ``first`` (B,) is what the model hears before the first word, otherwise the start sign; ``end``
-    is what ends a sequence, and with none only its length does.
-
-    Rows that sample go their own way. The others share a beam; where every one of them asks for
-    a beam of 1, greedy search does the same with less work.
+    ``on_token`` hears (row, token) as soon as a token of a row is certain. Raises what was wrong
+    with the first row that failed.
     """
-    wishes = _wishes(specs, banned=banned, first=first, end=end, signs=signs)
+    everything = 1 << 62
+    engine = Engine(model, device=source.device, max_lines=everything, max_tokens=everything)
+    for row, wish in enumerate(wishes):
+        ids = source[row][source_mask[row]].tolist()
+        engine.submit(Request(key=row, source=tuple(ids), wish=wish))
     answers: dict[int, list[Hypothesis]] = {}
-    for rows in _strategies(specs):
-        places = torch.tensor(rows, dtype=torch.int64, device=source.device)
-        asked = (source, source_mask)
-        if len(rows) < len(specs):
-            asked = (source[places], source_mask[places])
-        mine = [wishes[row] for row in rows]
-        tell = _renumbered(on_token, rows)
-        if any(wish.spec.beam_size > 1 for wish in mine):
-            found = beam(model, *asked, wishes=mine, on_token=tell)
-        else:
-            found = [[one] for one in greedy(model, *asked, wishes=mine, on_token=tell)]
-        answers.update(zip(rows, found, strict=True))
-    return [answers[row] for row in range(len(specs))]
+    while not engine.idle:
+        for event in engine.step():
+            match event:
+                case Told(row, tokens) if on_token is not None:
+                    for token in tokens:
+                        on_token(row, token)
+                case Ended(row, hypotheses):
+                    answers[row] = hypotheses
+                case Failed(_, error):
+                    raise error
+    return [answers[row] for row in range(len(wishes))]
 
 
-def _wishes(
-    specs: Sequence[DecodeSpec],
-    *,
-    banned: Sequence[Sequence[int]] | None,
-    first: Tensor | None,
-    end: int | None,
-    signs: tuple[int, ...],
-) -> list[Wish]:
-    starts = [BOS] * len(specs) if first is None else first.tolist()
-    bans: Sequence[Sequence[int]] = [()] * len(specs) if banned is None else banned
-    return [
-        Wish(spec=spec, first=start, end=end, never=(*signs, *ban))
-        for spec, start, ban in zip(specs, starts, bans, strict=True)
-    ]
-
-
-def _strategies(specs: Sequence[DecodeSpec]) -> list[list[int]]:
-    """Return the rows that can share a batch; one word at a time is quicker, so it comes first."""
-    if all(spec.beam_size == 1 for spec in specs):
-        return [list(range(len(specs)))]
-    sampling = [row for row, spec in enumerate(specs) if spec.temperature is not None]
-    searching = [row for row, spec in enumerate(specs) if spec.temperature is None]
-    return [rows for rows in (sampling, searching) if rows]
-
-
-def _renumbered(on_token: OnToken | None, rows: Sequence[int]) -> Callable[[int, int], None] | None:
-    """Return an ``on_token`` for some of the rows that tells of them by their own numbers."""
-    if on_token is None:
-        return None
-    return lambda row, token: on_token(rows[row], token)
+def plainly(specs: Sequence[DecodeSpec], *, first: int = BOS, end: int | None = EOS) -> list[Wish]:
+    """Return wishes that ask for ``specs`` and nothing that needs a vocabulary."""
+    return [Wish(spec=spec, first=first, end=end) for spec in specs]

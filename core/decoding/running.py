@@ -1,0 +1,180 @@
+"""A running batch: requests join and leave it between two steps, whatever they ask for."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Generic
+
+import torch
+from torch import Tensor
+
+from core.data.batches import pad_sources
+from core.decoding.beams import Beams
+from core.decoding.singles import Singles
+from core.decoding.step import Advance, Hypothesis, Pool, StateT, StepModel, Wish
+
+RAGGED = 8  # steps that sources read together may differ in, besides being twice as long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One source, and what is asked about it."""
+
+    key: int
+    source: tuple[int, ...]  # ids
+    wish: Wish
+    priority: int = 0  # lower goes first
+    deadline: float | None = None  # in seconds of the engine's clock
+
+    @property
+    def opening(self) -> int:
+        """How many lines it needs at most."""
+        spec = self.wish.spec
+        return len(self.wish.scripts) or max(spec.beam_size, spec.n_best)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens have to be held for it at most."""
+        longest = max(map(len, self.wish.scripts), default=self.wish.spec.max_tokens)
+        return len(self.source) + self.opening * longest
+
+
+@dataclass(frozen=True, slots=True)
+class Opening(Generic[StateT]):
+    """Requests whose sources have been read, and the state before their first words."""
+
+    requests: list[Request]
+    state: StateT
+
+
+def read_sources(
+    model: StepModel[StateT], requests: Sequence[Request], device: torch.device
+) -> list[Opening[StateT]]:
+    """Read the sources of ``requests``, those of similar length together."""
+    with torch.inference_mode():
+        openings = []
+        for alike in _of_similar_length(requests):
+            source, mask = (part.to(device) for part in pad_sources([r.source for r in alike]))
+            openings.append(Opening(alike, model.start(source, mask)))
+        return openings
+
+
+def _of_similar_length(requests: Sequence[Request]) -> list[list[Request]]:
+    groups: list[list[Request]] = []
+    for request in sorted(requests, key=lambda one: -len(one.source)):
+        if not groups or len(groups[-1][0].source) > 2 * len(request.source) + RAGGED:
+            groups.append([])
+        groups[-1].append(request)
+    return groups
+
+
+class RunningBatch(Generic[StateT]):
+    """Lines that take each step together; what one request asks for is no other's concern.
+
+    The lines of a pool stand anywhere among the lines of the state: ``where`` says at which.
+    """
+
+    def __init__(self, model: StepModel[StateT], device: torch.device) -> None:
+        self.requests: dict[int, Request] = {}
+        self._model = model
+        self._device = device
+        self._state: StateT | None = None
+        self._tokens: Tensor = torch.empty(0, dtype=torch.int64, device=device)  # heard next
+        self._pools: tuple[Pool, ...] = (Singles(), Beams())
+        self._where: list[list[int]] = [[] for _ in self._pools]
+
+    @property
+    def lines(self) -> int:
+        """How many lines it has now."""
+        return self._tokens.size(0)
+
+    @torch.inference_mode()
+    def join(self, opening: Opening[StateT]) -> None:
+        """Take requests in, whose sources have been read."""
+        rows: list[int] = []
+        firsts: list[int] = []
+        for row, request in enumerate(opening.requests):
+            pool = _pool_of(request.wish)
+            count = self._pools[pool].begin(request.key, request.wish, max(len(request.source), 1))
+            before = self.lines + len(rows)
+            self._where[pool] += range(before, before + count)
+            rows += [row] * count
+            firsts += [request.wish.first] * count
+            self.requests[request.key] = request
+        state = opening.state
+        if len(rows) > len(opening.requests):
+            state = self._model.select(state, self._ids(rows))
+        self._state = state if self._state is None else self._model.join([self._state, state])
+        self._tokens = torch.cat([self._tokens, self._ids(firsts)])
+
+    @torch.inference_mode()
+    def leave(self, keys: Collection[int]) -> None:
+        """Forget requests between two steps."""
+        rows: list[int] = []
+        for number, pool in enumerate(self._pools):
+            where = self._where[number]
+            staying = [where[place] for place in pool.leave(keys)]
+            self._where[number] = list(range(len(rows), len(rows) + len(staying)))
+            rows += staying
+        for key in keys:
+            self.requests.pop(key, None)
+        self._tokens = self._tokens[self._ids(rows)]
+        self._arrange(self._state, rows)
+
+    @torch.inference_mode()
+    def step(self) -> list[Advance]:
+        """Let every line take one step; return what the pools have to tell."""
+        if self._state is None:
+            return []
+        logits, attention, state = self._model.step(self._tokens, self._state)
+        rows: list[int] = []
+        words: list[int] = []
+        advances = []
+        for number, (pool, where) in enumerate(zip(self._pools, self._where, strict=True)):
+            if not pool.lines:
+                continue
+            advance = pool.advance(*self._part(logits, attention, where))
+            advances.append(advance)
+            self._where[number] = list(range(len(rows), len(rows) + len(advance.parents)))
+            rows += [where[parent] for parent in advance.parents]
+            words += advance.words
+            for key, _ in advance.ended:
+                del self.requests[key]
+        self._tokens = self._ids(words)
+        self._arrange(state, rows, lines=logits.size(0))
+        return advances
+
+    def _part(
+        self, logits: Tensor, attention: Tensor | None, where: list[int]
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return what concerns the lines ``where``, as tensors of their own."""
+        if len(where) == logits.size(0) and where == list(range(len(where))):
+            return logits, attention
+        places = self._ids(where)
+        return logits[places], None if attention is None else attention[places]
+
+    def _arrange(self, state: StateT | None, rows: list[int], lines: int | None = None) -> None:
+        """Keep ``rows`` of ``state``, which has so many ``lines``."""
+        if state is None or not rows:
+            self._state = None
+        elif lines == len(rows) and rows == list(range(lines)):
+            self._state = state
+        else:
+            self._state = self._model.select(state, self._ids(rows))
+
+    def _ids(self, numbers: Sequence[int]) -> Tensor:
+        return torch.tensor(numbers, dtype=torch.int64, device=self._device)
+
+
+def _pool_of(wish: Wish) -> int:
+    """Return which pool searches for it: beams, or lines by themselves."""
+    return int(wish.spec.beam_size > 1 and not wish.scripts)
+
+
+def told_by(advances: Sequence[Advance]) -> list[tuple[int, tuple[int, ...]]]:
+    """Return all that is told of requests that go on or end: (key, tokens)."""
+    return [told for advance in advances for told in advance.told]
+
+
+def ended_by(advances: Sequence[Advance]) -> list[tuple[int, list[Hypothesis]]]:
+    """Return all that has ended: (key, hypotheses)."""
+    return [ended for advance in advances for ended in advance.ended]

@@ -1,0 +1,74 @@
+"""Requests that have not begun: the most urgent first, and not before they fit."""
+
+import heapq
+from collections.abc import Collection
+from dataclasses import dataclass
+from itertools import count
+
+from core.decoding.running import Request
+
+PATIENCE = 4  # steps that a request waits at most for others to be read with it ...
+SHARE = 8  # ... where what waits is less than this share of what runs
+
+
+@dataclass(slots=True)
+class Room:
+    """What can be held beside what is held already."""
+
+    lines: int
+    tokens: int
+
+    def fits(self, request: Request) -> bool:
+        """Return whether there is room for ``request``."""
+        return request.opening <= self.lines and request.tokens <= self.tokens
+
+    def take(self, request: Request) -> None:
+        """Give room to ``request``."""
+        self.lines -= request.opening
+        self.tokens -= request.tokens
+
+
+class Waiting:
+    """A queue by priority, then by arrival."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Request]] = []
+        self._order = count()
+        self._steps = 0  # that nobody was let in, while somebody waited
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def put(self, request: Request) -> None:
+        """Take ``request`` in, behind those that are as urgent."""
+        heapq.heappush(self._heap, (request.priority, next(self._order), request))
+
+    def forget(self, keys: Collection[int]) -> None:
+        """Drop the requests called ``keys``."""
+        self._heap = [one for one in self._heap if one[2].key not in keys]
+        heapq.heapify(self._heap)
+
+    def take(self, room: Room, *, running: int) -> list[Request]:
+        """Return who may begin now: the most urgent, as long as the next one fits.
+
+        Nobody overtakes one that does not fit, so it is not passed over for ever; where nothing
+        runs, it begins whatever its size. Reading one source costs nearly as much as reading
+        several, so beside a large batch a few steps are waited for company.
+        """
+        if not self._heap or not self._worth_it(running):
+            return []
+        taken: list[Request] = []
+        while self._heap:
+            request = self._heap[0][2]
+            if not room.fits(request) and (running or taken):
+                break
+            heapq.heappop(self._heap)
+            room.take(request)
+            taken.append(request)
+        if taken:
+            self._steps = 0
+        return taken
+
+    def _worth_it(self, running: int) -> bool:
+        self._steps += 1
+        return len(self._heap) * SHARE >= running or self._steps > PATIENCE
