@@ -250,7 +250,7 @@ class Engine(Generic[StateT]):
     ) -> None:
         """Begin anew in halves after a failure, until the request at fault is alone and fails."""
         if len(requests) > 1:
-            log.warning("a batch failed and begins anew", requests=len(requests), reason=repr(error))
+            log.warning("a batch begins anew", requests=len(requests), reason=repr(error))
             middle = len(requests) // 2
             for half in (requests[:middle], requests[middle:]):
                 self._begin(list(half), events, apart=True)

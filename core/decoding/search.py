@@ -6,8 +6,6 @@ from torch import Tensor
 
 from core.decoding.engine import Ended, Engine, Failed, Request, Told
 from core.decoding.step import Hypothesis, OnToken, StateT, StepModel, Wish
-from core.specs import DecodeSpec
-from core.text.tokenizer import BOS, EOS
 
 
 def search(
@@ -40,8 +38,3 @@ def search(
                 case Failed(_, error):
                     raise error
     return [answers[row] for row in range(len(wishes))]
-
-
-def plainly(specs: Sequence[DecodeSpec], *, first: int = BOS, end: int | None = EOS) -> list[Wish]:
-    """Return wishes that ask for ``specs`` and nothing that needs a vocabulary."""
-    return [Wish(spec=spec, first=first, end=end) for spec in specs]

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core.decoding.best import log_z
+from core.decoding.best import best_of, log_z
 from core.decoding.constraints import Bans, completes, is_shaped, shape, stops
 from core.decoding.sampling import draw_coins, sample
 from core.decoding.step import NEVER, Advance, Hypothesis, Wish, normalised
@@ -39,6 +39,13 @@ class _Line:
         return bool(self.wish.scripts)
 
     @property
+    def needs_z(self) -> bool:
+        """Whether it has to know log probabilities, not only which is the highest."""
+        wish = self.wish
+        ranked = wish.scored or self.is_scored or wish.spec.n_best > 1
+        return ranked or wish.spec.repetition_penalty > 1
+
+    @property
     def told_word(self) -> int | None:
         """The word that its script has for this step."""
         said = len(self.words)
@@ -51,7 +58,7 @@ class _Line:
         """
         wish, ended = self.wish, token == self.wish.end
         if log_prob > NEVER:
-            self.log_probs.append(log_prob)
+            self.log_probs.append(log_prob if self.needs_z else math.nan)
             if not ended:
                 self.words.append(token)
                 if self.is_scored:
@@ -148,7 +155,9 @@ class Singles:
     def _choose(self, logits: Tensor) -> tuple[list[int], list[float]]:
         """Return what each line says next, and its log probability."""
         lines = self._lines
-        z = log_z(logits)  # (N,), before anything is forbidden
+        z = torch.zeros(len(lines), device=logits.device)
+        if any(line.needs_z for line in lines):
+            z = log_z(logits)  # (N,), before anything is forbidden
         told = [
             (place, word)
             for place, line in enumerate(lines)
@@ -162,7 +171,7 @@ class Singles:
         if shaped:
             wishes = [lines[place].wish for place in shaped]
             shape(logits, z, shaped, wishes, [lines[place].words for place in shaped])
-        values, tokens = logits.max(-1)
+        values, tokens = (part.squeeze(1) for part in best_of(logits, 1))
         self._draw(
             logits,
             values,

@@ -68,6 +68,7 @@ class Wish:
     spell: Callable[[int], bytes] = _spells_nothing  # what an id adds to the text
     lead: bytes = b""  # what the text loses at its start, as its vocabulary decodes it
     scripts: tuple[tuple[int, ...], ...] = ()  # not to be searched for but scored, each as it is
+    scored: bool = True  # whether log probabilities are wanted; greedy search is quicker without
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Hypothesis:
     """One finished sequence, without its start and end signs."""
 
     tokens: tuple[int, ...]
-    log_prob: float  # of the whole sequence, its end sign included
+    log_prob: float  # of the whole sequence, its end sign included; nan where none was wanted
     score: float  # what the ranking goes by: log_prob over its length, less what it left unread
     ended: bool  # False: cut off at the longest length allowed
     token_log_probs: tuple[float, ...] = ()  # of each token, and of the end sign if it ended

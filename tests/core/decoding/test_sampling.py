@@ -10,7 +10,7 @@ from core.decoding.search import search
 from core.decoding.step import NEVER, SIGNS
 from core.specs import DecodeSpec
 from core.text.tokenizer import EOS
-from tests.core.decoding.tables import random_table
+from tests.core.decoding.tables import plainly, random_table
 
 
 def ask(rows: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -45,13 +45,12 @@ def test_every_strategy_says_in_company_what_it_says_alone(seed, rows) -> None:
         table,
         source,
         mask,
-        specs=specs,
-        banned=banned,
+        wishes=plainly(specs, banned=banned),
         on_token=lambda row, token: heard[row].append(token),
     )
     for row, spec in enumerate(specs):
         alone = search(
-            table, source[[row]], mask[[row]], specs=[spec], banned=banned[row : row + 1]
+            table, source[[row]], mask[[row]], wishes=plainly([spec], banned=banned[row : row + 1])
         )[0]
         assert [one.tokens for one in together[row]] == [one.tokens for one in alone]
         assert together[row][0].score == pytest.approx(alone[0].score, abs=1e-5)
@@ -64,7 +63,7 @@ def test_the_same_seed_says_the_same_and_another_one_something_else() -> None:
     table = random_table(1, 20, seed=4)
     source = torch.zeros(40, 1, dtype=torch.int64)
     mask = torch.ones(40, 1, dtype=torch.bool)
-    found = search(table, source, mask, specs=[sampled(seed) for seed in (7, *range(39))])
+    found = search(table, source, mask, wishes=plainly([sampled(seed) for seed in (7, *range(39))]))
     assert found[0] == found[8]
     assert len({one[0].tokens for one in found}) > 20
 
@@ -88,8 +87,10 @@ def test_words_are_said_as_often_as_their_chance_says(temperature: float) -> Non
 def test_a_cold_sample_is_the_likeliest_word() -> None:
     table = random_table(4, 9, seed=2)
     source, mask = ask(4)
-    cold = search(table, source, mask, specs=[sampled(temperature=1e-4)] * 4)
-    greedy = search(table, source, mask, specs=[DecodeSpec(beam_size=1, max_tokens=12)] * 4)
+    cold = search(table, source, mask, wishes=plainly([sampled(temperature=1e-4)] * 4))
+    greedy = search(
+        table, source, mask, wishes=plainly([DecodeSpec(beam_size=1, max_tokens=12)] * 4)
+    )
     assert cold == greedy
 
 
@@ -105,7 +106,7 @@ def test_a_row_that_may_say_nothing_ends_without_a_word() -> None:
     source, mask = ask(1)
     everything = [list(range(8))]
     for spec in (DecodeSpec(beam_size=1), DecodeSpec(beam_size=3), sampled()):
-        found = search(table, source, mask, specs=[spec], banned=everything)[0]
+        found = search(table, source, mask, wishes=plainly([spec], banned=everything))[0]
         assert [(one.tokens, one.ended) for one in found] == [((), False)]
 
 
@@ -113,11 +114,11 @@ def test_without_an_end_sign_only_the_length_ends_a_text() -> None:
     table = random_table(2, 6, seed=1)
     source, mask = ask(2)
     for spec in (DecodeSpec(beam_size=1, max_tokens=30), sampled(max_tokens=30)):
-        found = search(table, source, mask, specs=[spec] * 2, end=None, signs=())
+        found = search(table, source, mask, wishes=plainly([spec] * 2, end=None, signs=()))
         assert [len(row[0].tokens) for row in found] == [30, 30]
         assert not any(row[0].ended for row in found)
     beam = DecodeSpec(beam_size=2, max_tokens=6)
-    assert len(search(table, source, mask, specs=[beam] * 2, end=None)[0][0].tokens) == 6
+    assert len(search(table, source, mask, wishes=plainly([beam] * 2, end=None))[0][0].tokens) == 6
 
 
 def test_the_first_words_are_those_that_were_given() -> None:
@@ -125,7 +126,9 @@ def test_the_first_words_are_those_that_were_given() -> None:
     source, mask = torch.zeros(6, 1, dtype=torch.int64), torch.ones(6, 1, dtype=torch.bool)
     firsts = torch.arange(5, 11)
     for spec in (DecodeSpec(beam_size=1), DecodeSpec(beam_size=1, max_tokens=1)):
-        found = search(table, source, mask, specs=[spec] * 6, first=firsts, signs=())
+        found = search(
+            table, source, mask, wishes=plainly([spec] * 6, first=firsts.tolist(), signs=())
+        )
         likeliest = table.log_probs[0, firsts].argmax(-1).tolist()
         begun = [row[0].tokens[0] if row[0].tokens else EOS for row in found]
         assert begun == likeliest

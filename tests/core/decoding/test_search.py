@@ -10,7 +10,7 @@ from core.decoding.step import Hypothesis, normalised
 from core.models.build import build
 from core.specs import DecodeSpec, ModelSpec
 from core.text.tokenizer import BOS, EOS, PAD, SEP, UNK
-from tests.core.decoding.tables import Table, random_table
+from tests.core.decoding.tables import Table, plainly, random_table
 
 WORDS = (UNK, 5, 6, 7)  # with five specials, a vocabulary of 8
 
@@ -38,9 +38,9 @@ def test_rows_of_any_width_decode_in_company_as_they_do_alone(seed, sizes) -> No
     table = random_table(len(sizes), 6, seed)
     specs = [DecodeSpec(beam_size=k, n_best=max(1, k // 2), max_tokens=4 + k) for k in sizes]
     source, mask = ask(len(sizes))
-    together = search(table, source, mask, specs=specs)
+    together = search(table, source, mask, wishes=plainly(specs))
     for row, spec in enumerate(specs):
-        alone = search(table, source[[row]], mask[[row]], specs=[spec])[0]
+        alone = search(table, source[[row]], mask[[row]], wishes=plainly([spec]))[0]
         assert [one.tokens for one in together[row]] == [one.tokens for one in alone]
         assert together[row][0].score == pytest.approx(alone[0].score, abs=1e-5)
 
@@ -51,8 +51,8 @@ def test_a_beam_of_one_is_greedy_search(seed) -> None:
     table = random_table(3, 6, seed)
     source, mask = ask(3)
     narrow = DecodeSpec(beam_size=1, max_tokens=9)
-    by_greedy = search(table, source, mask, specs=[narrow] * 3)
-    with_wide_company = search(table, source, mask, specs=[narrow, narrow, DecodeSpec()])
+    by_greedy = search(table, source, mask, wishes=plainly([narrow] * 3))
+    with_wide_company = search(table, source, mask, wishes=plainly([narrow, narrow, DecodeSpec()]))
     for greedy, beam in zip(by_greedy[:2], with_wide_company[:2], strict=True):
         assert greedy[0].tokens == beam[0].tokens
         assert greedy[0].score == pytest.approx(beam[0].score, abs=1e-5)
@@ -64,7 +64,7 @@ def test_a_wide_beam_finds_the_likeliest_of_all_sequences(seed: int) -> None:
     source, mask = ask(1)
     table.log_probs[:, :, EOS] += 1.0  # so that sequences end before they are cut off
     spec = DecodeSpec(beam_size=16, max_tokens=8, n_best=3, length_penalty=0.0)
-    found = search(table, source, mask, specs=[spec])[0]
+    found = search(table, source, mask, wishes=plainly([spec]))[0]
     best = every_sequence(table, 0, 5, 0.0)
     assert [one.score for one in found] == pytest.approx([one.score for one in best[:3]], abs=1e-4)
 
@@ -75,7 +75,7 @@ def test_n_best_is_distinct_and_sorted(seed, width) -> None:
     table = random_table(2, 6, seed)
     source, mask = ask(2)
     spec = DecodeSpec(beam_size=width, n_best=width, max_tokens=8)
-    for hypotheses in search(table, source, mask, specs=[spec, spec]):
+    for hypotheses in search(table, source, mask, wishes=plainly([spec, spec])):
         assert len({(one.tokens, one.ended) for one in hypotheses}) == len(hypotheses)
         assert [one.score for one in hypotheses] == sorted(
             (one.score for one in hypotheses), reverse=True
@@ -90,7 +90,11 @@ def test_tokens_called_certain_are_those_that_are_returned(seed, width) -> None:
     heard: dict[int, list[int]] = {0: [], 1: [], 2: []}
     specs = [DecodeSpec(beam_size=width, max_tokens=10)] * 3
     answers = search(
-        table, source, mask, specs=specs, on_token=lambda row, token: heard[row].append(token)
+        table,
+        source,
+        mask,
+        wishes=plainly(specs),
+        on_token=lambda row, token: heard[row].append(token),
     )
     for row, hypotheses in enumerate(answers):
         assert tuple(heard[row]) == hypotheses[0].tokens
@@ -104,7 +108,7 @@ def test_one_sure_sequence_is_not_lost_among_noise_that_ends_early() -> None:
     table = Table(probabilities.log())
     source, mask = ask(1)
     for width in range(1, 7):
-        found = search(table, source, mask, specs=[DecodeSpec(beam_size=width)])
+        found = search(table, source, mask, wishes=plainly([DecodeSpec(beam_size=width)]))
         assert found[0][0].tokens == (5, 6, 7)
 
 
@@ -113,7 +117,7 @@ def test_no_reply_is_longer_than_allowed_and_none_holds_specials() -> None:
     table.log_probs[:, :, EOS] = -50.0
     source, mask = ask(2)
     specs = [DecodeSpec(beam_size=1, max_tokens=3), DecodeSpec(beam_size=4, max_tokens=7)]
-    short, long = search(table, source, mask, specs=specs)
+    short, long = search(table, source, mask, wishes=plainly(specs))
     assert len(short[0].tokens) == 3
     assert len(long[0].tokens) == 7
     assert not short[0].ended
@@ -155,9 +159,11 @@ def test_a_model_answers_in_a_batch_what_it_answers_alone(spec: ModelSpec) -> No
         )
         for row in range(32)
     ]
-    together = search(model, source, mask, specs=specs)
+    together = search(model, source, mask, wishes=plainly(specs))
     for row, wanted in enumerate(specs):
         length = int(lengths[row])
-        alone = search(model, source[[row], :length], mask[[row], :length], specs=[wanted])[0]
+        alone = search(
+            model, source[[row], :length], mask[[row], :length], wishes=plainly([wanted])
+        )[0]
         assert alone[0].tokens == together[row][0].tokens
         assert alone[0].score == pytest.approx(together[row][0].score, abs=1e-5)
