@@ -6,11 +6,12 @@ What a dead worker left unanswered is claimed by the next one that drains.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import structlog
 from redis import Redis
+from redis.client import Pipeline
 from redis.exceptions import ResponseError
 
 from core.errors import NoWorkerError
@@ -18,6 +19,7 @@ from core.queue.broker import ALIVE_S
 from core.queue.messages import (
     BELL,
     BELL_MS,
+    GIVEN_UP,
     INBOX,
     INBOX_GROUP,
     INFERENCE_QUEUE,
@@ -50,6 +52,8 @@ class Drain:
         self._name = name
         self._entries: dict[str, bytes] = {}  # ask id -> entry in the stream
         self._looked = float("-inf")  # when dead workers were last looked for
+        self._gone = b"0"  # entry of the last ask that was heard of as given up
+        self._silence = False  # whether the next trip silences the bell
 
     def beat(self) -> None:
         """Say that this worker lives."""
@@ -57,44 +61,45 @@ class Drain:
 
     def begin(self, count: int) -> list[tuple[Ask, float]]:
         """Silence the bell, then read; an ask that comes in between rings again."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.delete(BELL)
-            pipe.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
-            return self._heard(lambda: pipe.execute()[-1], count)
+        self._silence = True
+        return self.exchange((), count)[0]
 
-    def read(self, count: int, *, wait_s: float | None = None) -> list[tuple[Ask, float]]:
-        """Return up to ``count`` new asks with their arrival in Unix seconds.
-
-        Does not wait unless told how long.
-        """
-        block = None if wait_s is None else int(wait_s * 1e3)
-        return self._heard(
-            lambda: self._redis.xreadgroup(
-                INBOX_GROUP, self._name, {INBOX: ">"}, count=count, block=block
-            ),
-            count,
-        )
+    def read(self, count: int) -> list[tuple[Ask, float]]:
+        """Return up to ``count`` new asks with their arrival in Unix seconds; does not wait."""
+        return self.exchange((), count)[0]
 
     def linger(self, count: int, wait_s: float) -> list[tuple[Ask, float]]:
         """Wait a little for more asks; none came where the list is empty.
 
         Meanwhile the bell stays up: nobody needs to ring for a worker that is listening. It is
-        silenced before anything else is done, so that asks which come then wake other workers.
+        silenced with the next trip, so that asks which come then wake other workers.
         """
-        self._redis.set(BELL, 1, px=BELL_MS)
-        asks = self.read(count, wait_s=wait_s)
-        return asks + self.begin(max(count - len(asks), 1))
+        with self._redis.pipeline(transaction=False) as pipe:
+            pipe.set(BELL, 1, px=BELL_MS)
+            self._silence = True
+            pipe.xreadgroup(*self._fresh, count=count, block=int(wait_s * 1e3))
+            heard = pipe.execute(raise_on_error=False)[-1]
+        return self._asks(heard, count) or self.begin(count)
 
-    def _heard(self, read: Callable[[], Any], count: int) -> list[tuple[Ask, float]]:
-        """Take what ``read`` brings; a stream that is not there yet, or no longer, is made."""
-        try:
-            heard = read()
-        except ResponseError as error:
-            if "NOGROUP" not in str(error):
-                raise
-            self._make_group()
-            heard = self._redis.xreadgroup(INBOX_GROUP, self._name, {INBOX: ">"}, count=count)
-        return self._taken([entry for _, entries in heard or () for entry in entries])
+    def exchange(
+        self, replies: Sequence[tuple[Ask, Reply]], count: int
+    ) -> tuple[list[tuple[Ask, float]], list[str]]:
+        """Post ``replies`` as ``send`` does and read as ``read`` does, in one trip.
+
+        Return up to ``count`` asks, and the ids of asks that nobody waits for any more.
+        """
+        with self._redis.pipeline(transaction=True) as pipe:
+            ended = self._post(pipe, replies)
+            pipe.xread({GIVEN_UP: self._gone})
+            if count:
+                pipe.xreadgroup(*self._fresh, count=count)
+            said = pipe.execute(raise_on_error=False)
+        heard = said.pop() if count else None
+        for answer in said:
+            if isinstance(answer, Exception):
+                raise answer
+        self._forget(ended)
+        return self._asks(heard, count), self._given_up(said[-1])
 
     def claim(self, count: int) -> list[tuple[Ask, float]]:
         """Return up to ``count`` asks that dead workers left unanswered; looks now and then."""
@@ -118,24 +123,57 @@ class Drain:
 
     def send(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
         """Post ``replies``; with its final one an ask leaves the inbox, in the same transaction."""
+        with self._redis.pipeline(transaction=True) as pipe:
+            ended = self._post(pipe, replies)
+            pipe.execute()
+        self._forget(ended)
+
+    @property
+    def _fresh(self) -> tuple[str, str, dict[Any, Any]]:
+        """What no worker has read yet, as XREADGROUP wants it said."""
+        return INBOX_GROUP, self._name, {INBOX: ">"}
+
+    def _post(self, pipe: Pipeline, replies: Sequence[tuple[Ask, Reply]]) -> list[str]:
+        """Add what posts ``replies`` to ``pipe``; return the ids of the asks that end with it."""
         by_mailbox: dict[str, list[Reply]] = defaultdict(list)
-        ended = []
         for ask, reply in replies:
             by_mailbox[ask.mailbox].append(reply)
-            if reply.final and ask.id in self._entries:
-                ended.append(self._entries.pop(ask.id))
-        with self._redis.pipeline(transaction=True) as pipe:
-            for mailbox, batch in by_mailbox.items():
-                key = replies_key(mailbox)
-                pipe.xadd(
-                    key, {"replies": dump_replies(batch)}, maxlen=MAILBOX_LENGTH, approximate=True
-                )
-                pipe.expire(key, MAILBOX_EXPIRES_S)
-            if ended:
-                pipe.xack(INBOX, INBOX_GROUP, *ended)
-                pipe.xdel(INBOX, *ended)
-                pipe.set(alive_key(INFERENCE_QUEUE), self._name, ex=int(ALIVE_S))
-            pipe.execute()
+        if self._silence:
+            pipe.delete(BELL)
+            self._silence = False
+        for mailbox, batch in by_mailbox.items():
+            key = replies_key(mailbox)
+            pipe.xadd(
+                key, {"replies": dump_replies(batch)}, maxlen=MAILBOX_LENGTH, approximate=True
+            )
+            pipe.expire(key, MAILBOX_EXPIRES_S)
+        ended = [ask.id for ask, reply in replies if reply.final and ask.id in self._entries]
+        if ended:
+            entries = [self._entries[id_] for id_ in ended]
+            pipe.xack(INBOX, INBOX_GROUP, *entries)
+            pipe.xdel(INBOX, *entries)
+            pipe.set(alive_key(INFERENCE_QUEUE), self._name, ex=int(ALIVE_S))
+        return ended
+
+    def _forget(self, ended: Sequence[str]) -> None:
+        for id_ in ended:
+            self._entries.pop(id_, None)
+
+    def _asks(self, heard: Any, count: int) -> list[tuple[Ask, float]]:
+        """Take what was read; a stream that is not there yet, or no longer, is made."""
+        if isinstance(heard, ResponseError) and "NOGROUP" in str(heard):
+            self._make_group()
+            heard = self._redis.xreadgroup(*self._fresh, count=count)
+        if isinstance(heard, Exception):
+            raise heard
+        return self._taken([entry for _, entries in heard or () for entry in entries])
+
+    def _given_up(self, heard: Any) -> list[str]:
+        """Return the ids of asks that were given up since the last time."""
+        entries = [entry for _, entries in heard or () for entry in entries]
+        if entries:
+            self._gone = entries[-1][0]
+        return [fields[b"ask"].decode() for _, fields in entries]
 
     def _make_group(self) -> None:
         try:

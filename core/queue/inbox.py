@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, NotRequired, Protocol, TypedDict, TypeVar, Unpack
 from uuid import uuid4
 
 import structlog
@@ -20,6 +20,7 @@ from core.errors import InboxFullError, MalgilError, NoWorkerError, ReplyTimeout
 from core.queue.messages import (
     BELL,
     BELL_MS,
+    GIVEN_UP,
     INBOX,
     INFERENCE_QUEUE,
     Ask,
@@ -34,6 +35,8 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 LISTEN_MS = 1000
+GIVEN_UP_LENGTH = 1000  # about so many of the newest are remembered ...
+GIVEN_UP_EXPIRES_S = 300  # ... for this long
 GRACE_S = 0.25  # the worker, who also knows the deadline, gets this long to say so itself
 
 # One round trip: refuse when nobody lives or too many wait, else add the ask and say whether
@@ -45,6 +48,15 @@ local entry = redis.call('XADD', KEYS[1], '*', 'ask', ARGV[2])
 local first = redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3])
 return {'put', entry, first and 1 or 0}
 """
+
+
+class Asked(TypedDict):
+    """What one asks a model."""
+
+    model: str
+    turns: Sequence[str]  # oldest first
+    decode: NotRequired[Mapping[str, Any]]  # laid over the model's own options
+    details: NotRequired[bool]  # whether candidates tell how they came about
 
 
 class Bell(Protocol):
@@ -82,53 +94,38 @@ class Inbox:
             gone = Reply(id=ask_id, error=NoWorkerError.__name__, message="the server is closing")
             waiting.put_nowait(gone)
 
-    async def ask(
-        self,
-        *,
-        model: str,
-        turns: Sequence[str],
-        timeout_s: float,
-        decode: Mapping[str, Any] | None = None,
-    ) -> Reply:
+    async def ask(self, *, timeout_s: float, priority: int = 0, **asked: Unpack[Asked]) -> Reply:
         """Return the whole reply.
 
         Raises InboxFullError, NoWorkerError or ReplyTimeoutError, or what the worker refused
         the ask with (NotFoundError for an unknown model, SpecError for a wrong option).
         """
-        async for reply in self._exchange(model, turns, timeout_s, decode, stream=False):
+        ask = self._ask(timeout_s, asked, priority=priority)
+        async for reply in self._exchange(ask, timeout_s):
             if reply.final:
                 return reply
         raise ReplyTimeoutError("the reply never ended")
 
-    def stream(
-        self,
-        *,
-        model: str,
-        turns: Sequence[str],
-        timeout_s: float,
-        decode: Mapping[str, Any] | None = None,
-    ) -> AsyncIterator[Reply]:
+    def stream(self, *, timeout_s: float, **asked: Unpack[Asked]) -> AsyncIterator[Reply]:
         """Yield pieces as they become certain, then the whole reply; raises as ``ask`` does."""
-        return self._exchange(model, turns, timeout_s, decode, stream=True)
+        return self._exchange(self._ask(timeout_s, asked, stream=True), timeout_s)
 
-    async def _exchange(
-        self,
-        model: str,
-        turns: Sequence[str],
-        timeout_s: float,
-        decode: Mapping[str, Any] | None,
-        *,
-        stream: bool,
-    ) -> AsyncIterator[Reply]:
-        ask = Ask(
+    def _ask(
+        self, timeout_s: float, asked: Asked, *, stream: bool = False, priority: int = 0
+    ) -> Ask:
+        return Ask(
             id=uuid4().hex,
             mailbox=self._mailbox,
-            model=model,
-            turns=tuple(turns),
-            decode=dict(decode or {}),
+            model=asked["model"],
+            turns=tuple(asked["turns"]),
+            decode=dict(asked.get("decode", {})),
+            details=asked.get("details", False),
             stream=stream,
+            priority=priority,
             deadline=time.time() + timeout_s,
         )
+
+    async def _exchange(self, ask: Ask, timeout_s: float) -> AsyncIterator[Reply]:
         waiting = self._waiting[ask.id] = asyncio.Queue()
         until = asyncio.get_running_loop().time() + timeout_s + GRACE_S
         entry = None
@@ -146,7 +143,7 @@ class Inbox:
         finally:
             del self._waiting[ask.id]
             if entry is not None and not answered:
-                await self._take_back(entry)
+                await self._take_back(ask.id, entry)
 
     async def _send(self, ask: Ask) -> str:
         """Put ``ask`` into the inbox and ring if nobody has; returns its entry there."""
@@ -168,10 +165,17 @@ class Inbox:
             ringing.add_done_callback(self._ringing.discard)
         return str(answer[1].decode())
 
-    async def _take_back(self, entry: str) -> None:
-        """Remove an ask nobody waits for any more, so that it costs nothing if still unread."""
+    async def _take_back(self, ask_id: str, entry: str) -> None:
+        """Remove an ask nobody waits for any more; who works on it already is told to stop."""
         with suppress(RedisError, asyncio.CancelledError):
-            await asyncio.shield(self._redis.xdel(INBOX, entry))
+            await asyncio.shield(self._give_up(ask_id, entry))
+
+    async def _give_up(self, ask_id: str, entry: str) -> None:
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.xdel(INBOX, entry)
+            pipe.xadd(GIVEN_UP, {"ask": ask_id}, maxlen=GIVEN_UP_LENGTH, approximate=True)
+            pipe.expire(GIVEN_UP, GIVEN_UP_EXPIRES_S)
+            await pipe.execute()
 
     async def _listen(self) -> None:
         """Hand every reply in the mailbox to whoever waits for it, for ever."""

@@ -16,6 +16,7 @@ SWEEP_QUEUE = "malgil.sweep"
 INBOX = "malgil:inbox"  # stream of asks
 INBOX_GROUP = "inference"
 BELL = "malgil:bell"  # set while a doorbell for the inbox is on its way, or somebody listens
+GIVEN_UP = "malgil:given-up"  # stream of the ids of asks that nobody waits for any more
 BELL_MS = 1000  # after this a ring counts as lost and the next ask rings again
 
 
@@ -38,7 +39,9 @@ class Ask:
     model: str  # alias or checkpoint id
     turns: tuple[str, ...]
     decode: dict[str, Any] = field(default_factory=dict)  # laid over the model's own DecodeSpec
+    details: bool = False  # whether the candidates are to have theirs
     stream: bool = False
+    priority: int = 0  # of asks that wait in one worker, lower ones go first
     deadline: float  # Unix seconds
 
     def dump(self) -> str:
@@ -53,11 +56,22 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
+class Details:
+    """How one answer came about, token by token."""
+
+    tokens: tuple[str, ...]  # as a person would look at them
+    log_probs: tuple[float, ...]  # of each token; then of the end, unless it was cut off
+    source: tuple[str, ...] = ()  # the tokens that were read, where the alignment is told
+    alignment: tuple[tuple[float, ...], ...] | None = None  # for each token, how much of each
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One answer and its length-normalised log probability."""
 
     text: str
     score: float
+    details: Details | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +84,9 @@ class Reply:
     error: str | None = None  # an error class of core.errors; the end
     message: str | None = None
     field: str | None = None
-    model_ms: float = 0.0  # from batch start to answer
-    queue_ms: float = 0.0  # from ask to batch start
-    batch: int = 0  # how many asks shared the batch
+    model_ms: float = 0.0  # from its first step to the answer
+    queue_ms: float = 0.0  # from the ask to its first step
+    batch: int = 0  # how many asks shared a step with it, at most
     checkpoint: str | None = None
 
     @property
@@ -85,7 +99,7 @@ def dump_replies(replies: list[Reply]) -> str:
     """Write a batch of replies as JSON."""
     return _to_json(
         [
-            {**_fields(reply), "candidates": [_fields(one) for one in reply.candidates]}
+            {**_fields(reply), "candidates": [_dumped(one) for one in reply.candidates]}
             for reply in replies
         ]
     )
@@ -94,12 +108,33 @@ def dump_replies(replies: list[Reply]) -> str:
 def load_replies(text: str | bytes) -> list[Reply]:
     """Read what ``dump_replies`` wrote."""
     return [
-        Reply(**{**data, "candidates": tuple(Candidate(**c) for c in data["candidates"])})
+        Reply(**{**data, "candidates": tuple(_candidate(**one) for one in data["candidates"])})
         for data in json.loads(text)
     ]
 
 
-def _fields(message: "Ask | Reply | Candidate") -> dict[str, Any]:
+def _dumped(candidate: Candidate) -> dict[str, Any]:
+    told: dict[str, Any] = {"text": candidate.text, "score": candidate.score}
+    if candidate.details is not None:
+        told["details"] = _fields(candidate.details)
+    return told
+
+
+def _candidate(text: str, score: float, details: dict[str, Any] | None = None) -> Candidate:
+    return Candidate(text, score, None if details is None else _details(**details))
+
+
+def _details(
+    tokens: list[str],
+    log_probs: list[float],
+    source: list[str],
+    alignment: list[list[float]] | None,
+) -> Details:
+    rows = None if alignment is None else tuple(map(tuple, alignment))
+    return Details(tuple(tokens), tuple(log_probs), tuple(source), rows)
+
+
+def _fields(message: Ask | Reply | Details) -> dict[str, Any]:
     """Return the fields of ``message`` by name; not copied deep, as ``asdict`` would at length."""
     return {name: getattr(message, name) for name in message.__slots__}
 

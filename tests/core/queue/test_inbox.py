@@ -5,7 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
-from redis import Redis
+from redis import ConnectionPool, Redis, UnixDomainSocketConnection
+from redis.exceptions import RedisError
 
 from core.errors import (
     InboxFullError,
@@ -30,6 +31,7 @@ from core.queue.messages import (
 )
 
 Play = Callable[[Inbox], Awaitable[None]]
+NO_SERVER = ConnectionPool(UnixDomainSocketConnection, path="/nowhere/valkey.sock")
 
 
 class CountedBell:
@@ -249,6 +251,50 @@ def test_an_ask_that_several_workers_died_of_is_refused(client, valkey_url) -> N
         assert Drain(client, name="last").claim(10) == []
         with pytest.raises(NoWorkerError, match="workers died"):
             await asking
+        assert client.xlen(INBOX) == 0
+
+    play(valkey_url, scene)
+
+
+def test_one_trip_posts_replies_and_brings_new_asks_and_whom_nobody_waits_for(
+    client, valkey_url
+) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        first, second = (
+            asyncio.create_task(inbox.ask(model="bot", turns=[text], timeout_s=5))
+            for text in ("first", "second")
+        )
+        one, other = sorted(await read(drain, at_least=2), key=lambda ask: ask.turns)
+        third = asyncio.create_task(
+            inbox.ask(model="bot", turns=["third"], timeout_s=5, priority=1, details=True)
+        )
+        second.cancel()
+        await asyncio.sleep(0.1)
+        [(new, _)], gone = drain.exchange([(one, answer_to(one))], 10)
+        assert (new.turns, new.priority, new.details) == (("third",), 1, True)
+        assert gone == [other.id]
+        assert (await first).candidates[0].text == "FIRST"
+        assert drain.exchange([(other, answer_to(other)), (new, answer_to(new))], 0) == ([], [])
+        assert (await third).candidates[0].text == "THIRD"
+        assert client.xpending(INBOX, INBOX_GROUP)["pending"] == 0
+
+    play(valkey_url, scene)
+
+
+def test_what_could_not_be_posted_is_posted_again(client, valkey_url) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=5))
+        [ask] = await read(drain)
+        working, client.connection_pool = client.connection_pool, NO_SERVER
+        with pytest.raises(RedisError):
+            drain.exchange([(ask, answer_to(ask))], 1)
+        client.connection_pool = working
+        drain.exchange([(ask, answer_to(ask))], 1)
+        assert (await asking).candidates[0].text == "X"
         assert client.xlen(INBOX) == 0
 
     play(valkey_url, scene)
