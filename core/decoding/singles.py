@@ -4,7 +4,7 @@ Sizes: N lines, S source steps, T target steps, V vocabulary.
 """
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -92,13 +92,43 @@ class _Request:
         return sorted(distinct.values(), key=lambda one: (-one.score, one.tokens))
 
 
+@dataclass(frozen=True, slots=True)
+class _Company:
+    """What the lines have to be asked for, as long as they are the same."""
+
+    bans: Bans
+    needs_z: bool
+    scripted: list[int]  # places of lines with something to say first
+    shaped: list[int]
+    drawing: list[int]
+    careful: list[int]  # with texts that are banned
+    looking: list[int]  # that tell where they looked
+
+    @classmethod
+    def of(cls, lines: Sequence[_Line]) -> "_Company":
+        """Look at ``lines`` once."""
+
+        def where(condition: Callable[[_Line], object]) -> list[int]:
+            return [place for place, line in enumerate(lines) if condition(line)]
+
+        return cls(
+            bans=Bans([line.wish for line in lines]),
+            needs_z=any(line.needs_z for line in lines),
+            scripted=where(lambda line: line.script),
+            shaped=where(lambda line: is_shaped(line.wish)),
+            drawing=where(lambda line: line.coins is not None),
+            careful=where(lambda line: line.wish.banned and not line.is_scored),
+            looking=where(lambda line: line.wish.spec.alignments),
+        )
+
+
 class Singles:
     """All lines of a running batch that search for nothing: greedy, sampled, scored."""
 
     def __init__(self) -> None:
         self._lines: list[_Line] = []
         self._requests: dict[int, _Request] = {}
-        self._bans: Bans | None = None  # of the lines as they are
+        self._company: _Company | None = None  # of the lines as they are
 
     @property
     def lines(self) -> int:
@@ -115,7 +145,7 @@ class Singles:
                 coins = draw_coins(spec.seed + number, spec.max_tokens).tolist()
             self._lines.append(_Line(key, number, wish, source_length, script, coins))
         self._requests[key] = _Request(len(scripts))
-        self._bans = None
+        self._company = None
         return len(scripts)
 
     def leave(self, keys: Collection[int]) -> list[int]:
@@ -128,8 +158,8 @@ class Singles:
 
     def advance(self, logits: Tensor, attention: Tensor | None) -> Advance:
         """Say one more word in each line; ``logits`` (N, V) are changed in place."""
-        chosen, log_probs = self._choose(logits)
         looks = self._looks(attention)
+        chosen, log_probs = self._choose(logits)
         advance = Advance([], [], [], [])
         for place, line in enumerate(self._lines):
             token, log_prob = chosen[place], log_probs[place]
@@ -139,7 +169,8 @@ class Singles:
             if place in looks:
                 line.looks.append(looks[place])
             said = len(line.words)
-            hypothesis = line.take(token, log_prob)
+            word = line.told_word
+            hypothesis = line.take(token if word is None else word, log_prob)
             if len(line.words) > said and self._tells(line):
                 advance.told.append((line.key, (token,)))
             if hypothesis is None:
@@ -154,39 +185,33 @@ class Singles:
 
     def _choose(self, logits: Tensor) -> tuple[list[int], list[float]]:
         """Return what each line says next, and its log probability."""
-        lines = self._lines
-        z = torch.zeros(len(lines), device=logits.device)
-        if any(line.needs_z for line in lines):
-            z = log_z(logits)  # (N,), before anything is forbidden
+        lines, company = self._lines, self._together()
+        z = log_z(logits) if company.needs_z else None  # (N,), before anything is forbidden
         told = [
-            (place, word)
-            for place, line in enumerate(lines)
-            if (word := line.told_word) is not None
+            (place, *_known(logits, place, word))
+            for place in company.scripted
+            if (word := lines[place].told_word) is not None
         ]
-        told_values = _values_of(logits, told)
-        if self._bans is None:
-            self._bans = Bans([line.wish for line in lines])
-        self._bans.apply(logits)
-        shaped = [place for place, line in enumerate(lines) if is_shaped(line.wish)]
-        if shaped:
-            wishes = [lines[place].wish for place in shaped]
-            shape(logits, z, shaped, wishes, [lines[place].words for place in shaped])
+        company.bans.apply(logits)
+        if company.shaped:
+            wishes = [lines[place].wish for place in company.shaped]
+            words = [lines[place].words for place in company.shaped]
+            shape(logits, logits[:, 0] if z is None else z, company.shaped, wishes, words)
         values, tokens = (part.squeeze(1) for part in best_of(logits, 1))
-        self._draw(
-            logits,
-            values,
-            tokens,
-            [place for place, line in enumerate(lines) if line.coins is not None],
-        )
-        self._avoid_banned(logits, values, tokens)
-        chosen, log_probs = tokens.tolist(), (values - z).tolist()
-        for (place, word), value in zip(told, told_values, strict=True):
-            chosen[place], log_probs[place] = word, value - z[place].item()
-        return chosen, log_probs
+        self._draw(logits, values, tokens, company.drawing)
+        self._avoid_banned(logits, values, tokens, company)
+        for place, word, value in told:
+            tokens[place], values[place] = word, value
+        return tokens.tolist(), (values if z is None else values - z).tolist()
+
+    def _together(self) -> "_Company":
+        if self._company is None:
+            self._company = _Company.of(self._lines)
+        return self._company
 
     def _draw(self, logits: Tensor, values: Tensor, tokens: Tensor, places: Sequence[int]) -> None:
         """Put drawn words of the lines at ``places`` into ``tokens`` (N,) and ``values`` (N,)."""
-        able = [place for place in places if values[place] > NEVER] if places else []
+        able = [place for place in places if values[place] > NEVER]
         if not able:
             return
         lines = [self._lines[place] for place in able]
@@ -202,36 +227,31 @@ class Singles:
         tokens[where] = drawn
         values[where] = rows.gather(1, drawn.unsqueeze(1)).squeeze(1)
 
-    def _avoid_banned(self, logits: Tensor, values: Tensor, tokens: Tensor) -> None:
+    def _avoid_banned(
+        self, logits: Tensor, values: Tensor, tokens: Tensor, company: "_Company"
+    ) -> None:
         """Choose again, as often as need be, where a word would complete a banned text."""
-        open_ = [place for place, line in enumerate(self._lines) if line.wish.banned]
-        while open_:
-            guilty = []
-            for place in open_:
-                line, token = self._lines[place], int(tokens[place])
-                if values[place] > NEVER and completes(
-                    line.wish.banned, line.wish.spell, line.words, token, line.wish.lead
-                ):
-                    logits[place, token] = NEVER
-                    guilty.append(place)
+        guilty = company.careful
+        while guilty := [place for place in guilty if self._completes(place, values, tokens)]:
             for place in guilty:
+                logits[place, tokens[place]] = NEVER
                 values[place], tokens[place] = logits[place].max(-1)
-            self._draw(
-                logits,
-                values,
-                tokens,
-                [place for place in guilty if self._lines[place].coins is not None],
-            )
-            open_ = guilty
+            drawing = [place for place in guilty if self._lines[place].coins is not None]
+            self._draw(logits, values, tokens, drawing)
+
+    def _completes(self, place: int, values: Tensor, tokens: Tensor) -> bool:
+        line, wish = self._lines[place], self._lines[place].wish
+        return bool(values[place] > NEVER) and completes(
+            wish.banned, wish.spell, line.words, int(tokens[place]), wish.lead
+        )
 
     def _looks(self, attention: Tensor | None) -> dict[int, NDArray[np.float32]]:
         """Return where the lines that ask for it looked, each (S,) of its own source."""
         if attention is None:
             return {}
         return {
-            place: attention[place, : line.source_length].float().cpu().numpy()
-            for place, line in enumerate(self._lines)
-            if line.wish.spec.alignments
+            place: attention[place, : self._lines[place].source_length].float().cpu().numpy()
+            for place in self._together().looking
         }
 
     def _tells(self, line: _Line) -> bool:
@@ -265,13 +285,10 @@ class Singles:
     def _keep(self, places: Sequence[int]) -> None:
         if len(places) < len(self._lines):
             self._lines = [self._lines[place] for place in places]
-            self._bans = None
+            self._company = None
 
 
-def _values_of(logits: Tensor, told: Sequence[tuple[int, int]]) -> list[float]:
-    """Return the logit of each (line, word); of UNK for a word that its source does not bring."""
-    values = []
-    for place, word in told:
-        value = logits[place, word].item() if word < logits.size(1) else NEVER
-        values.append(value if value > NEVER else logits[place, UNK].item())
-    return values
+def _known(logits: Tensor, place: int, word: int) -> tuple[int, float]:
+    """Return ``word`` and its logit; those of UNK where the line's source does not bring it."""
+    value = logits[place, word].item() if word < logits.size(1) else NEVER
+    return (word, value) if value != NEVER else (UNK, logits[place, UNK].item())
