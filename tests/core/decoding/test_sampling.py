@@ -21,6 +21,18 @@ def sampled(seed: int = 1, temperature: float = 1.0, max_tokens: int = 12) -> De
     return DecodeSpec(beam_size=1, temperature=temperature, seed=seed, max_tokens=max_tokens)
 
 
+def drawn(
+    logits: torch.Tensor,
+    coins: list[float],
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> torch.Tensor:
+    """Draw from each line of ``logits`` by the same options."""
+    count = len(coins)
+    return sample(logits, [temperature] * count, [top_k] * count, [top_p] * count, coins)
+
+
 strategies = st.one_of(
     st.builds(sampled, seed=st.integers(0, 99), temperature=st.floats(0.2, 3.0)),
     st.builds(
@@ -72,11 +84,7 @@ def test_the_same_seed_says_the_same_and_another_one_something_else() -> None:
 def test_words_are_said_as_often_as_their_chance_says(temperature: float) -> None:
     logits = torch.tensor([1.0, 0.0, -1.0, NEVER, 2.0])
     count = 20_000
-    tokens = sample(
-        logits.log_softmax(-1).expand(count, -1),
-        torch.full((count,), temperature),
-        draw_coins(3, count),
-    )
+    tokens = drawn(logits.expand(count, -1), draw_coins(3, count).tolist(), temperature)
     expected = (logits / temperature).softmax(-1)
     counted = Counter(tokens.tolist())
     for token, chance in enumerate(expected.tolist()):
@@ -97,8 +105,85 @@ def test_a_cold_sample_is_the_likeliest_word() -> None:
 def test_the_largest_and_the_smallest_coin_fall_on_words_that_may_be_said() -> None:
     log_probs = torch.tensor([[NEVER, -0.7, -0.7, NEVER]]).expand(2, -1)
     largest = 1.0 - 2.0**-24
-    tokens = sample(log_probs, torch.ones(2), torch.tensor([0.0, largest], dtype=torch.float64))
-    assert tokens.tolist() == [1, 2]
+    assert drawn(log_probs, [0.0, largest]).tolist() == [1, 2]
+    assert drawn(log_probs, [0.0, largest], top_k=3, top_p=0.99).tolist() == [1, 2]
+
+
+def words_of(logits: torch.Tensor, **options: float) -> set[int]:
+    """All that is ever drawn from ``logits`` (V,): there are few words, and every coin is tried."""
+    coins = torch.linspace(0, 1 - 2.0**-24, 4001, dtype=torch.float64).tolist()
+    return set(drawn(logits.expand(len(coins), -1), coins, **options).tolist())
+
+
+def test_only_the_likeliest_words_are_drawn() -> None:
+    logits = torch.tensor([0.5, 0.4, 0.3, 0.2, 0.1]).log()[[3, 0, 2, 4, 1]]
+    assert words_of(logits) == {0, 1, 2, 3, 4}
+    assert words_of(logits, top_k=1) == {1}
+    assert words_of(logits, top_k=3) == {1, 2, 4}
+    assert words_of(logits, top_k=9) == {0, 1, 2, 3, 4}
+
+
+def test_of_equally_likely_words_those_of_lower_ids_are_drawn() -> None:
+    logits = torch.tensor([0.0, 1.0, 0.0, 0.0, NEVER])
+    assert words_of(logits, top_k=3) == {0, 1, 2}
+    assert words_of(logits, top_k=5) == {0, 1, 2, 3}
+    assert words_of(torch.zeros(8), top_p=0.5) == {0, 1, 2, 3}
+    assert words_of(torch.zeros(8), top_p=0.5001) == {0, 1, 2, 3, 4}
+
+
+def test_the_fewest_words_that_reach_a_share_are_drawn() -> None:
+    chances = torch.tensor([0.1, 0.4, 0.05, 0.25, 0.2])
+    logits = chances.double().log() + 7
+    assert words_of(logits, top_p=1e-9) == {1}
+    assert words_of(logits, top_p=0.64) == {1, 3}
+    assert words_of(logits, top_p=0.66) == {1, 3, 4}
+    assert words_of(logits, top_p=0.96) == {0, 1, 2, 3, 4}
+    assert words_of(logits, top_p=1.0) == {0, 1, 2, 3, 4}
+    # what is cut off before makes the others likelier; heat comes before both
+    assert words_of(logits, top_p=0.66, top_k=3) == {1, 3}
+    assert words_of(logits, top_p=0.7) == {1, 3, 4}
+    assert words_of(logits, top_p=0.7, temperature=5.0) == {0, 1, 3, 4}
+
+
+@given(
+    seed=st.integers(0, 1000),
+    top_p=st.floats(0.01, 0.999),
+    top_k=st.none() | st.integers(1, 400),
+    spread=st.sampled_from([0.1, 1.0, 6.0]),
+)
+@settings(max_examples=60, deadline=None)
+def test_the_words_that_count_are_those_that_sorting_finds(seed, top_p, top_k, spread) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(300, generator=generator, dtype=torch.float64) * spread
+    chances, order = logits.softmax(-1).sort(descending=True)
+    chances = chances[:top_k] / chances[:top_k].sum()
+    count = int((chances.cumsum(-1) < top_p).sum()) + 1
+    kept = sorted(order[:count].tolist())
+    coins = torch.rand(20, generator=generator, dtype=torch.float32).double()
+    ends = logits[kept].softmax(-1).cumsum(-1)
+    places = torch.searchsorted(ends, coins * ends[-1], right=True)
+    found = drawn(logits.expand(20, -1), coins.tolist(), top_k=top_k, top_p=top_p)
+    assert found.tolist() == [kept[place] for place in places.tolist()]
+
+
+def test_a_draw_never_depends_on_its_company() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(12, 500, generator=generator)
+    coins = draw_coins(1, 12).tolist()
+    heat = [0.5, 1.0, 2.0] * 4
+    top_ks, top_ps = [None, 3, 40, 600] * 3, [None, None, None, None, *[0.5, 0.9] * 4]
+    together = sample(logits, heat, top_ks, top_ps, coins)
+    for line in range(12):
+        mine = slice(line, line + 1)
+        alone = sample(logits[mine], heat[mine], top_ks[mine], top_ps[mine], coins[mine])
+        assert alone.tolist() == together[mine].tolist()
+
+
+def test_sampling_leaves_the_logits_as_they_were() -> None:
+    logits = torch.randn(2, 9, dtype=torch.float64)
+    before = logits.clone()
+    drawn(logits, [0.1, 0.9], top_k=3, top_p=0.5)
+    assert logits.equal(before)
 
 
 def test_a_row_that_may_say_nothing_ends_without_a_word() -> None:
