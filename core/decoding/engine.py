@@ -7,25 +7,20 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count
 from typing import Generic
 
 import structlog
 import torch
 
+from core.decoding.events import Ended, Event, Failed, Told
+from core.decoding.requests import Request, refuse_impossible, with_whole_beam
 from core.decoding.rescoring import question, without_the_generic
-from core.decoding.running import (
-    Opening,
-    Request,
-    RunningBatch,
-    ended_by,
-    read_sources,
-    told_by,
-)
+from core.decoding.running import Opening, RunningBatch, ended_by, read_sources, told_by
 from core.decoding.step import Hypothesis, StateT, StepModel
 from core.decoding.waiting import Room, Waiting
-from core.errors import InputError, MalgilError, ReplyTimeoutError
+from core.errors import MalgilError, ReplyTimeoutError
 
 __all__ = ["Ended", "Engine", "Event", "Failed", "Request", "Told"]
 
@@ -37,35 +32,6 @@ LONG = 256  # sources longer than this run beside their like only: 256, 1024, 40
 ASIDE = 512  # sources longer than this are read in a thread of their own
 
 _CPU = torch.device("cpu")
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Tokens of the best hypothesis of a request have become certain."""
-
-    key: int
-    tokens: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A request has its answer; all of the best hypothesis has been told before."""
-
-    key: int
-    hypotheses: list[Hypothesis]  # best first
-    began: float  # when its first step was about to be taken, in seconds of the clock
-    company: int  # how many requests shared a step with it at most, itself included
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A request has no answer."""
-
-    key: int
-    error: Exception
-
-
-Event = Told | Ended | Failed
 
 
 @dataclass(slots=True)
@@ -133,11 +99,11 @@ class Engine(Generic[StateT]):
 
         Raises InputError for what is asked for and cannot be had of this model.
         """
-        _check(request, self._model)
+        refuse_impossible(request, self._model)
         self._courses[request.key] = _Course(request)
         if request.deadline is not None:
             self._deadline = min(self._deadline, request.deadline)
-        self._waiting.put(_whole_beam(request))
+        self._waiting.put(with_whole_beam(request))
 
     def cancel(self, key: int) -> None:
         """Forget a request, waiting or running; nothing more is told of it."""
@@ -300,30 +266,6 @@ class Engine(Generic[StateT]):
         if not isinstance(error, Exception):
             raise error
         events.append(Failed(key, error))
-
-
-def _check(request: Request, model: StepModel[StateT]) -> None:
-    """Raise InputError for what ``request`` asks of a model that cannot do it."""
-    wish, spec = request.wish, request.wish.spec
-    if len(wish.prefix) > spec.max_tokens:
-        raise InputError(
-            f"the prefix has {len(wish.prefix)} tokens, max_tokens is {spec.max_tokens}",
-            field="decode.prefix",
-        )
-    for name in ("alignments", "coverage_penalty"):
-        if getattr(spec, name) and not getattr(model, "tells_attention", True):
-            raise InputError(
-                f"{name}: this model cannot tell where it looked", field=f"decode.{name}"
-            )
-
-
-def _whole_beam(request: Request) -> Request:
-    """Ask for all that a beam holds where it is ranked anew."""
-    spec = request.wish.spec
-    if not spec.anti_generic:
-        return request
-    spec = spec.model_copy(update={"n_best": spec.beam_size})
-    return replace(request, wish=replace(request.wish, spec=spec))
 
 
 def _length_class(length: int) -> int:

@@ -6,7 +6,7 @@ Source: Li et al. 2016, "A Diversity-Promoting Objective Function", eq. 9.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from core.decoding.running import Request
+from core.decoding.requests import Request
 from core.decoding.step import Hypothesis, Wish, normalised
 from core.specs import DecodeSpec
 from core.text.tokenizer import UNK

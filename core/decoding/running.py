@@ -9,33 +9,11 @@ from torch import Tensor
 
 from core.data.batches import pad_sources
 from core.decoding.beams import Beams
+from core.decoding.requests import Request
 from core.decoding.singles import Singles
 from core.decoding.step import Advance, Hypothesis, Pool, StateT, StepModel, Wish
 
 RAGGED = 8  # steps that sources read together may differ in, besides being twice as long
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One source, and what is asked about it."""
-
-    key: int
-    source: tuple[int, ...]  # ids
-    wish: Wish
-    priority: int = 0  # lower goes first
-    deadline: float | None = None  # in seconds of the engine's clock
-
-    @property
-    def opening(self) -> int:
-        """How many lines it needs at most."""
-        spec = self.wish.spec
-        return len(self.wish.scripts) or max(spec.beam_size, spec.n_best)
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens have to be held for it at most."""
-        longest = max(map(len, self.wish.scripts), default=self.wish.spec.max_tokens)
-        return len(self.source) + self.opening * longest
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import count
 
-from core.decoding.running import Request
+from core.decoding.requests import Request
 
 PATIENCE = 4  # steps that a request waits at most for others to be read with it ...
 SHARE = 8  # ... where what waits is less than this share of what runs

@@ -1,4 +1,4 @@
-from core.decoding.running import Request
+from core.decoding.requests import Request
 from core.decoding.step import Wish
 from core.decoding.waiting import PATIENCE, Room, Waiting
 from core.specs import DecodeSpec
