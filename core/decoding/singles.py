@@ -4,7 +4,7 @@ Sizes: N lines, S source steps, T target steps, V vocabulary.
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,67 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core.decoding.best import best_of, log_z
-from core.decoding.constraints import Bans, completes, is_shaped, shape, stops
-from core.decoding.sampling import draw_coins, sample
-from core.decoding.step import NEVER, Advance, Hypothesis, Wish, normalised
+from core.decoding.constraints import Bans, completes, shape
+from core.decoding.line import Line
+from core.decoding.sampling import sample
+from core.decoding.step import NEVER, Advance, Hypothesis, Wish
 from core.text.tokenizer import UNK
-
-
-@dataclass(slots=True)
-class _Line:
-    """One sequence on its way."""
-
-    key: int
-    number: int  # among the lines of its request
-    wish: Wish
-    source_length: int
-    script: tuple[int, ...]  # what it says first, whatever the model thinks of it
-    coins: list[float] | None = None  # one for each step, where it draws
-    words: list[int] = field(default_factory=list)
-    log_probs: list[float] = field(default_factory=list)
-    looks: list[NDArray[np.float32]] = field(default_factory=list)  # (S,) for each step
-
-    @property
-    def is_scored(self) -> bool:
-        """Whether it says its script and nothing else."""
-        return bool(self.wish.scripts)
-
-    @property
-    def needs_z(self) -> bool:
-        """Whether it has to know log probabilities, not only which is the highest."""
-        wish = self.wish
-        ranked = wish.scored or self.is_scored or wish.spec.n_best > 1
-        return ranked or wish.spec.repetition_penalty > 1
-
-    @property
-    def told_word(self) -> int | None:
-        """The word that its script has for this step."""
-        said = len(self.words)
-        return self.script[said] if said < len(self.script) else None
-
-    def take(self, token: int, log_prob: float) -> Hypothesis | None:
-        """Append ``token``; return the hypothesis if that was its end.
-
-        A line that may say nothing at all has come to its end too.
-        """
-        wish, ended = self.wish, token == self.wish.end
-        if log_prob > NEVER:
-            self.log_probs.append(log_prob if self.needs_z else math.nan)
-            if not ended:
-                self.words.append(token)
-                if self.is_scored:
-                    if len(self.words) < len(self.script):
-                        return None
-                elif stops(wish, self.words):
-                    ended = True
-                elif len(self.words) < wish.spec.max_tokens:
-                    return None
-        elif self.looks:
-            self.looks.pop()  # of a word that was not said
-        total = sum(self.log_probs)
-        score = normalised(total, len(self.log_probs), wish.spec.length_penalty)
-        attention = np.stack(self.looks) if self.looks else None
-        return Hypothesis(tuple(self.words), total, score, ended, tuple(self.log_probs), attention)
 
 
 @dataclass(slots=True)
@@ -105,20 +49,17 @@ class _Company:
     looking: list[int]  # that tell where they looked
 
     @classmethod
-    def of(cls, lines: Sequence[_Line]) -> "_Company":
+    def of(cls, lines: Sequence[Line]) -> "_Company":
         """Look at ``lines`` once."""
-
-        def where(condition: Callable[[_Line], object]) -> list[int]:
-            return [place for place, line in enumerate(lines) if condition(line)]
-
+        every = list(enumerate(lines))
         return cls(
             bans=Bans([line.wish for line in lines]),
             needs_z=any(line.needs_z for line in lines),
-            scripted=where(lambda line: line.script),
-            shaped=where(lambda line: is_shaped(line.wish)),
-            drawing=where(lambda line: line.coins is not None),
-            careful=where(lambda line: line.wish.banned and not line.is_scored),
-            looking=where(lambda line: line.wish.spec.alignments),
+            scripted=[place for place, line in every if line.script],
+            shaped=[place for place, line in every if line.shaped],
+            drawing=[place for place, line in every if line.coins is not None],
+            careful=[place for place, line in every if line.careful],
+            looking=[place for place, line in every if line.looking],
         )
 
 
@@ -126,7 +67,7 @@ class Singles:
     """All lines of a running batch that search for nothing: greedy, sampled, scored."""
 
     def __init__(self) -> None:
-        self._lines: list[_Line] = []
+        self._lines: list[Line] = []
         self._requests: dict[int, _Request] = {}
         self._company: _Company | None = None  # of the lines as they are
 
@@ -140,10 +81,7 @@ class Singles:
         spec = wish.spec
         scripts: Sequence[tuple[int, ...]] = wish.scripts or (wish.prefix,) * spec.n_best
         for number, script in enumerate(scripts):
-            coins = None
-            if spec.temperature is not None and not wish.scripts:
-                coins = draw_coins(spec.seed + number, spec.max_tokens).tolist()
-            self._lines.append(_Line(key, number, wish, source_length, script, coins))
+            self._lines.append(Line(key, number, wish, source_length, script))
         self._requests[key] = _Request(len(scripts))
         self._company = None
         return len(scripts)
@@ -163,25 +101,34 @@ class Singles:
         advance = Advance([], [], [], [])
         for place, line in enumerate(self._lines):
             token, log_prob = chosen[place], log_probs[place]
-            if math.isnan(log_prob):  # no word can be trusted
-                self._fail(line.key, advance)
-                continue
-            if place in looks:
-                line.looks.append(looks[place])
-            said = len(line.words)
-            word = line.told_word
-            hypothesis = line.take(token if word is None else word, log_prob)
-            if len(line.words) > said and self._tells(line):
-                advance.told.append((line.key, (token,)))
-            if hypothesis is None:
+            if line.goes_on(token, log_prob):
+                if line.tells:
+                    advance.told.append((line.key, (token,)))
                 advance.parents.append(place)
                 advance.words.append(token)
+            elif math.isnan(log_prob):  # no word can be trusted
+                self._fail(line.key, advance)
             else:
-                self._end(line, hypothesis, advance)
+                if line.looking and looks:
+                    line.looks.append(looks[place])
+                self._take(place, token, log_prob, advance)
         if len(advance.parents) < len(self._lines):
             self._drop_failed(advance)
             self._keep(advance.parents)
         return advance
+
+    def _take(self, place: int, token: int, log_prob: float, advance: Advance) -> None:
+        """Let the line at ``place`` say ``token``, which may be its end."""
+        line = self._lines[place]
+        said, word = len(line.words), line.told_word
+        hypothesis = line.take(token if word is None else word, log_prob)
+        if line.tells and len(line.words) > said:
+            advance.told.append((line.key, (line.words[-1],)))
+        if hypothesis is None:
+            advance.parents.append(place)
+            advance.words.append(token)
+        else:
+            self._end(line, hypothesis, advance)
 
     def _choose(self, logits: Tensor) -> tuple[list[int], list[float]]:
         """Return what each line says next, and its log probability."""
@@ -254,11 +201,7 @@ class Singles:
             for place in self._together().looking
         }
 
-    def _tells(self, line: _Line) -> bool:
-        """Whether what it says is certain at once: it is the only line of its request."""
-        return not line.is_scored and self._requests[line.key].lines == 1
-
-    def _end(self, line: _Line, hypothesis: Hypothesis, advance: Advance) -> None:
+    def _end(self, line: Line, hypothesis: Hypothesis, advance: Advance) -> None:
         request = self._requests.get(line.key)
         if request is None:  # it has failed
             return
