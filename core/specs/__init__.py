@@ -1,5 +1,6 @@
 """Frozen, validated descriptions; each is saved with whatever was made from it."""
 
+from core.specs.asking import lay_over
 from core.specs.base import Spec, merge, parse
 from core.specs.decoding import DecodeSpec
 from core.specs.model import ModelSpec
@@ -17,6 +18,7 @@ __all__ = [
     "TokenizerSpec",
     "TrainJob",
     "TrainSpec",
+    "lay_over",
     "merge",
     "parse",
 ]

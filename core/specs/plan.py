@@ -48,8 +48,6 @@ def _faults(plan: Plan) -> Iterator[str]:
         yield "train.coverage_weight: needs attention"
     if train.coverage_weight and (model.is_language_model or model.decoder == "transformer"):
         yield "train.coverage_weight: needs the attention of a recurrent decoder"
-    if plan.decode.beam_size > 1 and model.is_language_model:
-        yield "decode.beam_size: a language model samples or takes the likeliest; it must be 1"
 
 
 class TrainJob(Spec):
