@@ -130,6 +130,7 @@ class Inbox:
         until = asyncio.get_running_loop().time() + timeout_s + GRACE_S
         entry = None
         answered = False
+        said = 0  # characters
         try:
             entry = await _before(until, self._send(ask))
             while not answered:
@@ -137,7 +138,12 @@ class Inbox:
                 answered = reply.final
                 if reply.error is not None:
                     raise _error(reply)
-                yield reply
+                if reply.begins > said:
+                    raise NoWorkerError("a part of the reply was lost")
+                if reply.piece is not None and reply.begins == said:  # else posted a second time
+                    said += len(reply.piece)
+                    yield reply
+            yield reply
         except TimeoutError:
             raise ReplyTimeoutError(f"no reply within {timeout_s:g} s") from None
         finally:

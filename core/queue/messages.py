@@ -80,6 +80,7 @@ class Reply:
 
     id: str
     piece: str | None = None  # more text; not the end
+    begins: int = 0  # after how many characters of the reply the piece comes
     candidates: tuple[Candidate, ...] = ()  # best first; the end
     error: str | None = None  # an error class of core.errors; the end
     message: str | None = None

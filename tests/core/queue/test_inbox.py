@@ -109,11 +109,31 @@ def test_pieces_come_before_the_whole(client, valkey_url) -> None:
         [ask] = await read(drain)
         assert ask.stream
         drain.send([(ask, Reply(id=ask.id, piece="안"))])
-        drain.send([(ask, Reply(id=ask.id, piece="녕"))])
+        drain.send([(ask, Reply(id=ask.id, piece="녕", begins=1))])
         drain.send([(ask, answer_to(ask, "안녕"))])
         heard = [await first, *[reply async for reply in stream]]
         assert [reply.piece for reply in heard] == ["안", "녕", None]
         assert heard[-1].candidates[0].text == "안녕"
+
+    play(valkey_url, scene)
+
+
+def test_a_piece_that_comes_twice_is_heard_once_and_one_that_is_lost_is_missed(
+    client, valkey_url
+) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        stream = inbox.stream(model="bot", turns=["hi"], timeout_s=5)
+        first = asyncio.create_task(anext(stream))
+        [ask] = await read(drain)
+        piece = Reply(id=ask.id, piece="on")
+        drain.send([(ask, piece)])
+        drain.send([(ask, piece), (ask, Reply(id=ask.id, piece="ce", begins=2))])
+        drain.send([(ask, Reply(id=ask.id, piece="more", begins=5))])
+        assert [(await first).piece, (await anext(stream)).piece] == ["on", "ce"]
+        with pytest.raises(NoWorkerError, match="lost"):
+            await anext(stream)
 
     play(valkey_url, scene)
 
