@@ -1,36 +1,19 @@
-import functools
 import unicodedata
-from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.specs import TokenizerSpec
-from core.text.stream import TextStream
-from core.text.tokenizer import Tokenizer
-
-KINDS = ("char", "word", "unigram", "bpe")
-CLUSTERS = (
-    "é",
-    "\u1112\u1161\u11ab",
-    "한\u11ab",
-    "👍🏽",
-    "👩\u200d👩\u200d👧",
-    "❤\ufe0f",
-    "x\u0302",
+from core.text.stream import TextStream, cut
+from tests.core.text.streaming import (
+    CLUSTERS,
+    KINDS,
+    check_streaming,
+    stopped,
+    streamed,
+    texts,
+    trained,
 )
-
-
-@functools.cache
-def trained(kind: str) -> Tokenizer:
-    lines = ["hello world again", "안녕하세요 반갑습니다", "각 나 다 \u0301 \u11ab"]
-    return Tokenizer.train(lines, TokenizerSpec(kind=kind, vocabulary_size=400))
-
-
-def streamed(tokenizer: Tokenizer, ids: Sequence[int]) -> list[str]:
-    stream = TextStream(tokenizer)
-    return [*map(stream.push, ids), stream.flush()]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -43,7 +26,7 @@ def test_the_pieces_put_together_are_the_whole(kind: str, data: st.DataObject) -
 
 
 @pytest.mark.parametrize("kind", ["unigram", "bpe"])
-@given(text=st.text())
+@given(text=st.text() | texts)
 def test_no_piece_is_broken_or_changes_what_stands(kind: str, text: str) -> None:
     tokenizer = trained(kind)
     pieces = streamed(tokenizer, tokenizer.encode(text))
@@ -75,3 +58,39 @@ def test_a_character_cut_off_at_the_end_is_replaced_not_lost() -> None:
     ids = tokenizer.encode("👍")[:-1]
 
     assert "".join(streamed(tokenizer, ids)) == tokenizer.decode(ids) == "\ufffd"
+
+
+@given(case=stopped())
+@settings(max_examples=200, deadline=None)
+def test_what_is_streamed_is_the_whole_up_to_a_stop(case) -> None:
+    check_streaming(*case)
+
+
+@pytest.mark.parametrize(
+    ("text", "stops", "left"),
+    [
+        ("one. two. three", [". "], "one"),
+        ("one", ["."], "one"),
+        ("one", [], "one"),
+        (".", ["."], ""),
+        ("abcde", ["cde", "bc"], "a"),  # that one is whole first
+        ("abcd", ["d", "bcd", "cd"], "a"),  # nothing of a longer one is left
+        ("안녕하세요", ["하"], "안녕"),
+    ],
+)
+def test_a_text_is_cut_where_the_first_stop_begins(text, stops, left) -> None:
+    assert cut(text, stops) == left
+
+
+def test_what_may_become_a_stop_waits_and_nothing_else() -> None:
+    tokenizer = trained("char")
+    pieces = streamed(tokenizer, tokenizer.encode("a b again"), ["b ac"])
+    assert pieces == ["", "a", " ", "", "", "b a", "g", "a", "i", "n"]
+
+
+def test_after_a_stop_there_is_nothing_more() -> None:
+    tokenizer = trained("char")
+    stream = TextStream(tokenizer, stop=["lo"])
+    assert [stream.push(id_) for id_ in tokenizer.encode("hello")] == ["", "h", "e", "l", ""]
+    assert [stream.push(id_) for id_ in tokenizer.encode("you")] == ["", "", ""]
+    assert stream.flush() == ""
