@@ -1,10 +1,12 @@
 """Attention: which source positions matter to a decoder state.
 
-Sizes: B rows, T queries for each row, S source steps, Q query, M memory, K keys.
+Sizes: B rows, T queries for each row, S source steps, Q query, M memory, K keys; R sources, which
+are asked by P rows each.
 Coverage is what a row has attended to so far, added up: (B, S). It is part of the score, so the
 next weights know of it: See et al. 2017, 2.3.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,39 +15,63 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from core.models.precision import widened
-
-NEVER = float("-inf")
+from core.models.sources import NEVER, Sources
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What can be attended to; keys are projected once for each source."""
+    """What can be attended to; keys are projected once for each source, and held once."""
 
-    values: Tensor  # (B, S, M)
-    keys: Tensor  # (B, S, K)
-    mask: Tensor  # (B, S), True at real tokens, one at least in each row
+    sources: Sources  # their parts: values, and keys where those are not the values themselves
+
+    @classmethod
+    def read(cls, values: Tensor, keys: Tensor, mask: Tensor) -> "Memory":
+        """Hold ``values`` (B, S, M) and ``keys`` (B, S, K); ``mask`` (B, S) is True at real tokens.
+
+        They come before padding, one at least in each row.
+        """
+        return cls(Sources.read((values,) if keys is values else (values, keys), mask))
+
+    @property
+    def values(self) -> Tensor:
+        """What is blended, (R, S, M)."""
+        return self.sources.parts[0]
+
+    @property
+    def keys(self) -> Tensor:
+        """What queries are compared with, (R, S, K)."""
+        return self.sources.parts[-1]
 
     def select(self, rows: Tensor) -> "Memory":
         """Keep ``rows`` (int64), in their order, repeats allowed."""
-        return Memory(*(part.index_select(0, rows) for part in (self.values, self.keys, self.mask)))
+        sources = self.sources.select(rows)
+        return self if sources is self.sources else Memory(sources)
+
+    def join(self, others: Sequence["Memory"]) -> "Memory":
+        """Put the rows of ``others`` behind these."""
+        return Memory(self.sources.join([other.sources for other in others]))
 
 
 class Attention(Protocol):
     """Whatever scores source positions against queries, in two moves.
 
     ``compare`` does for all queries at once what needs no coverage; ``scores`` does the rest.
+    Queries come by source: those of its rows one after the other, T = P times those of a row.
     """
 
     def keys(self, values: Tensor) -> Tensor:
-        """Project the memory's ``values`` (B, S, M) once, to be compared with every query."""
+        """Project the memory's ``values`` (R, S, M) once, to be compared with every query."""
         ...
 
     def compare(self, queries: Tensor, memory: Memory) -> Tensor:
-        """Compare ``queries`` (B, T, Q) with the keys; (B, T, ...) of a shape of its own."""
+        """Compare ``queries`` (R, T, Q) with the keys; (R, T, ...) of a shape of its own."""
         ...
 
     def scores(self, compared: Tensor, memory: Memory, coverage: Tensor | None) -> Tensor:
-        """Return scores (B, T, S) of what ``compare`` returned; padding may score anything."""
+        """Return scores (R, T, S) of what ``compare`` returned; padding may score anything.
+
+        ``coverage`` is (R, T, S).
+        """
         ...
 
 
@@ -62,7 +88,7 @@ class ProductAttention(nn.Module):
         self.coverage = nn.Parameter(torch.zeros(1)) if covers else None
 
     def compare(self, queries: Tensor, memory: Memory) -> Tensor:
-        """Return products (B, T, S)."""
+        """Return products (R, T, S)."""
         return queries @ memory.keys.transpose(1, 2)
 
     def scores(self, compared: Tensor, memory: Memory, coverage: Tensor | None) -> Tensor:  # noqa: ARG002 - the products have the keys in them
@@ -88,17 +114,20 @@ class LocalAttention(nn.Module):
         self.coverage = nn.Parameter(torch.zeros(1)) if covers else None
 
     def compare(self, queries: Tensor, memory: Memory) -> Tensor:
-        """Return products (B, T, S) with the logarithm of the Gaussian added; never outside."""
+        """Return products (R, T, S) with the logarithm of the Gaussian added; never outside."""
         products = widened(queries @ memory.keys.transpose(1, 2))
         here = torch.arange(products.size(-1), device=products.device)
-        distance = here - self.centres(queries, memory.mask)  # (B, T, S)
+        distance = here - self.centres(queries, memory.sources.lengths)  # (R, T, S)
         near = -distance.square() / (2 * (self.window / 2) ** 2)
         return (products + near).masked_fill(distance.abs() > self.window, NEVER)
 
-    def centres(self, queries: Tensor, mask: Tensor) -> Tensor:
-        """Return where each of ``queries`` (B, T, Q) looks, (B, T, 1), within 0 and the length."""
-        lengths = mask.sum(1)[:, None, None]  # real tokens, so padding moves nothing
-        return lengths * widened(self.place(torch.tanh(self.aim(queries)))).sigmoid()
+    def centres(self, queries: Tensor, lengths: Tensor) -> Tensor:
+        """Return where each of ``queries`` (R, T, Q) looks, (R, T, 1), within 0 and the length.
+
+        ``lengths`` (R,) counts real tokens, so padding moves nothing.
+        """
+        aimed = widened(self.place(torch.tanh(self.aim(queries))))
+        return lengths[:, None, None] * aimed.sigmoid()
 
     def scores(self, compared: Tensor, memory: Memory, coverage: Tensor | None) -> Tensor:  # noqa: ARG002 - the products have the keys in them
         """Add the coverage, times one learned number."""
@@ -121,23 +150,26 @@ class AdditiveAttention(nn.Module):
         self.coverage = nn.Linear(1, hidden_dim, bias=False) if covers else None
 
     def compare(self, queries: Tensor, memory: Memory) -> Tensor:  # noqa: ARG002 - the tanh is outside the sum
-        """Return projected queries (B, T, K)."""
+        """Return projected queries (R, T, K)."""
         projected: Tensor = self.query(queries)
         return projected
 
     def scores(self, compared: Tensor, memory: Memory, coverage: Tensor | None) -> Tensor:
         """Put query, key and coverage of each pair through the network."""
-        keys = memory.keys
+        keys = memory.keys.unsqueeze(1)
         if self.coverage is not None and coverage is not None:
-            keys = keys + self.coverage(coverage.unsqueeze(-1))  # (B, S, K)
-        hidden = (compared.unsqueeze(2) + keys.unsqueeze(1)).tanh_()  # (B, T, S, K)
+            keys = keys + self.coverage(coverage.unsqueeze(-1))  # (R, T, S, K)
+        hidden = (compared.unsqueeze(2) + keys).tanh_()  # (R, T, S, K)
         scores: Tensor = self.score(hidden).squeeze(-1)
         return scores
 
 
 def attend(attention: Attention, queries: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
     """Return contexts (B, T, M) and weights (B, T, S) for ``queries`` (B, T, Q), all at once."""
-    return _blend(attention.scores(attention.compare(queries, memory), memory, None), memory)
+    sources = memory.sources
+    compared = attention.compare(sources.gather(queries), memory)
+    weights = _weigh(attention.scores(compared, memory, None), sources.bias)
+    return sources.scatter(_blend(weights, memory)), sources.scatter(weights)
 
 
 def attend_covering(
@@ -148,13 +180,16 @@ def attend_covering(
     ``coverage`` (B, S) is what was attended to before the first. Returns contexts (B, T, M),
     weights (B, T, S) and the coverage after the last.
     """
-    every = []
-    for compared in attention.compare(queries, memory).unbind(1):
-        scores = attention.scores(compared.unsqueeze(1), memory, coverage)
-        every.append(_weigh(scores, memory))
-        coverage = coverage + every[-1].squeeze(1)
-    weights = torch.cat(every, dim=1)
-    return weights.to(memory.values.dtype) @ memory.values, weights, coverage
+    sources, steps = memory.sources, queries.size(1)
+    compared = attention.compare(sources.gather(queries), memory)  # (R, P * T, ...)
+    covered, every = sources.gather(coverage.unsqueeze(1)), []  # (R, P, S)
+    apart = compared.view(-1, covered.size(1), steps, *compared.shape[2:])
+    for now in apart.unbind(2):  # (R, P, ...)
+        every.append(_weigh(attention.scores(now, memory, covered), sources.bias))
+        covered = covered + every[-1]
+    weights = every[0] if steps == 1 else torch.stack(every, dim=2).flatten(1, 2)  # (R, P * T, S)
+    contexts = sources.scatter(_blend(weights, memory))
+    return contexts, sources.scatter(weights), sources.scatter(covered).squeeze(1)
 
 
 def coverage_loss(weights: Tensor) -> Tensor:
@@ -169,14 +204,14 @@ def coverage_loss(weights: Tensor) -> Tensor:
 def _covered(products: Tensor, weight: Tensor | None, coverage: Tensor | None) -> Tensor:
     if weight is None or coverage is None:
         return products
-    return products + weight * coverage.unsqueeze(1)
+    return products + weight * coverage
 
 
-def _blend(scores: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
-    weights = _weigh(scores, memory)
-    return weights.to(memory.values.dtype) @ memory.values, weights
+def _blend(weights: Tensor, memory: Memory) -> Tensor:
+    return weights.to(memory.values.dtype) @ memory.values
 
 
-def _weigh(scores: Tensor, memory: Memory) -> Tensor:
-    """Turn ``scores`` (B, T, S) into weights over real tokens."""
-    return functional.softmax(widened(scores).masked_fill(~memory.mask.unsqueeze(1), NEVER), dim=-1)
+def _weigh(scores: Tensor, bias: Tensor | None) -> Tensor:
+    """Turn ``scores`` (R, T, S) into weights over real tokens."""
+    wide = widened(scores)
+    return functional.softmax(wide if bias is None else wide + bias, dim=-1)

@@ -4,6 +4,7 @@ Sizes: B rows, T target steps, S source steps, E embedding, H hidden, M memory, 
 F features.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,6 +15,7 @@ from core.models.dropout import LockedDropout
 from core.models.encoders import Encoded
 from core.models.precision import widened
 from core.models.readout import Readout, together
+from core.models.sources import padded_together
 from core.models.stack import Draw, RecurrentStack
 
 
@@ -46,14 +48,42 @@ class DecoderState:
     chance: Chance | None  # only in training
 
     def select(self, rows: Tensor) -> "DecoderState":
-        """Keep ``rows`` (int64), in their order, repeats allowed."""
+        """Keep ``rows`` (int64), in their order, repeats allowed; the memory may get shorter."""
+        memory, coverage = self.memory, self.coverage
+        if memory is not None:
+            memory = memory.select(rows)
+            if coverage is not None:
+                coverage = coverage[:, : memory.sources.steps].index_select(0, rows)
         return DecoderState(
             recurrent=tuple(state.index_select(0, rows) for state in self.recurrent),
-            memory=None if self.memory is None else self.memory.select(rows),
+            memory=memory,
             context=_select(self.context, rows),
             fed=_select(self.fed, rows),
-            coverage=_select(self.coverage, rows),
+            coverage=coverage,
             chance=None if self.chance is None else self.chance.select(rows),
+        )
+
+    def join(self, others: Sequence["DecoderState"]) -> "DecoderState":
+        """Put the rows of ``others`` behind these.
+
+        ValueError in training, where what chance decided holds for one batch.
+        """
+        every = [self, *others]
+        if any(one.chance is not None for one in every):
+            raise ValueError("states of training are not joined")
+        memory = self.memory
+        coverage = _joined_rows([one.coverage for one in every])
+        if memory is not None:
+            memory = memory.join([one.memory for one in others if one.memory is not None])
+            coverage = None if coverage is None else coverage[:, : memory.sources.steps]
+        parts = zip(*(one.recurrent for one in every), strict=True)
+        return DecoderState(
+            recurrent=tuple(torch.cat(part) for part in parts),
+            memory=memory,
+            context=_joined_rows([one.context for one in every]),
+            fed=_joined_rows([one.fed for one in every]),
+            coverage=coverage,
+            chance=None,
         )
 
 
@@ -104,7 +134,7 @@ class RecurrentDecoder(nn.Module):
         values, mask = encoded.memory, encoded.mask
         memory, coverage, fed = None, None, None
         if self.attention is not None:
-            memory = Memory(values, self.attention.keys(values), mask)
+            memory = Memory.read(values, self.attention.keys(values), mask)
         if self.covers:
             coverage = widened(values.new_zeros(mask.shape))
         if self.input_feeding and self.combine is not None:
@@ -204,6 +234,12 @@ class RecurrentDecoder(nn.Module):
 
 def _select(tensor: Tensor | None, rows: Tensor) -> Tensor | None:
     return None if tensor is None else tensor.index_select(0, rows)
+
+
+def _joined_rows(tensors: Sequence[Tensor | None]) -> Tensor | None:
+    """Put (B, S or 1, ...) behind each other, zeros at the end of the shorter; None if none are."""
+    real = [tensor for tensor in tensors if tensor is not None]
+    return padded_together(real, 1, max(tensor.size(1) for tensor in real)) if real else None
 
 
 def _joined(first: Tensor, *others: Tensor | None) -> Tensor:

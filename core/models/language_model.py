@@ -3,6 +3,8 @@
 Sizes: B rows, T steps, S steps of a prompt, N positions that are asked, V vocabulary.
 """
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from core.data.texts import TextBatch
@@ -15,8 +17,8 @@ from core.models.text_readers import TextReader, TextState
 class LanguageModel(nn.Module):
     """A vocabulary around whatever reads a text.
 
-    ``losses`` is all that training does; ``start``, ``step`` and ``select`` are all that decoding
-    uses, with the prompt as the source and its last word as the first that is heard.
+    ``losses`` is all that training does; ``start``, ``step``, ``select`` and ``join`` are all that
+    decoding uses, with the prompt as the source and its last word as the first that is heard.
     """
 
     def __init__(
@@ -70,6 +72,11 @@ class LanguageModel(nn.Module):
     def select(self, state: TextState, rows: Tensor) -> TextState:
         """Keep ``rows`` of ``state``, in their order, repeats allowed."""
         return state.select(rows)
+
+    def join(self, states: Sequence[TextState]) -> TextState:
+        """Return one state with the rows of all, one state behind the other."""
+        first, *others = states
+        return first.join(others) if others else first
 
 
 def last_words(prompts: Tensor, mask: Tensor) -> Tensor:

@@ -1,35 +1,20 @@
 """Attention with several heads, and what else the layers of a Transformer are made of.
 
 Source: Vaswani et al. 2017, 3.2 to 3.5.
-Sizes: B rows, T queries, S positions that are looked at, D width, M memory, N heads.
+Sizes: B rows, T queries, S positions that are looked at, D width, M memory, N heads; R sources.
+Keys and values go together, all heads of the ones before all heads of the others.
 """
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from core.models.dropout import Dropout, drop
+from core.models.pasts import Past
 from core.models.precision import widened
-
-
-class KeysValues(NamedTuple):
-    """What is looked at, split into heads."""
-
-    keys: Tensor  # (B, N, S, D / N)
-    values: Tensor  # (B, N, S, D / N)
-
-    def select(self, rows: Tensor) -> "KeysValues":
-        """Keep ``rows`` (int64), in their order, repeats allowed."""
-        return KeysValues(self.keys.index_select(0, rows), self.values.index_select(0, rows))
-
-    def then(self, after: "KeysValues") -> "KeysValues":
-        """Put the positions of ``after`` behind these."""
-        return KeysValues(
-            torch.cat([self.keys, after.keys], dim=2), torch.cat([self.values, after.values], dim=2)
-        )
+from core.models.sources import Sources
 
 
 class SelfAttention(nn.Module):
@@ -47,22 +32,23 @@ class SelfAttention(nn.Module):
         reset(self.project_out)
 
     def forward(
-        self, inputs: Tensor, bias: Tensor | None, past: KeysValues | None = None
-    ) -> tuple[Tensor, KeysValues]:
+        self, inputs: Tensor, bias: Tensor | None, past: Past | None = None
+    ) -> tuple[Tensor, Past]:
         """Let ``inputs`` (B, T, D) look at themselves and at the ``past`` before them.
 
         ``bias`` (broadcast to B, N, T, S) is -inf where nobody may look. Returns (B, T, D) and
         the past of what comes next.
         """
-        queries, *rest = (
-            split_heads(part, self.heads) for part in self.project_in(inputs).chunk(3, dim=-1)
-        )
-        seen = KeysValues(*rest)
-        if past is not None:
-            seen = past.then(seen)
+        projected = split_heads(self.project_in(inputs), 3 * self.heads)
+        queries, own = torch.split(projected, [self.heads, 2 * self.heads], dim=1)
+        after = Past(own) if past is None else past.then(own)
         rate = self.dropout if self.training else 0.0
-        blended = attend(queries, seen, bias, dropout=rate)
-        return self.project_out(join_heads(blended)), seen
+        blended = attend(queries, after.seen, bias, dropout=rate)
+        return self.project_out(join_heads(blended)), after
+
+    def silence(self, inputs: Tensor) -> Past:
+        """Return the past of as many rows as ``inputs`` (B, T, D) has, of no positions."""
+        return Past(split_heads(self.project_in(inputs[:, :0]), 3 * self.heads)[:, self.heads :])
 
 
 class CrossAttention(nn.Module):
@@ -81,25 +67,35 @@ class CrossAttention(nn.Module):
         reset(self.project_query)
         reset(self.project_out)
 
-    def look_at(self, memory: Tensor) -> KeysValues:
-        """Project ``memory`` (B, S, M) once, for every query to come."""
-        keys, values = self.project_memory(memory).chunk(2, dim=-1)
-        return KeysValues(split_heads(keys, self.heads), split_heads(values, self.heads))
+    def look_at(self, memory: Tensor) -> Tensor:
+        """Project ``memory`` (B, S, M) once, for every query to come: (B, S, 2 * D)."""
+        projected: Tensor = self.project_memory(memory)
+        return projected
 
-    def forward(self, inputs: Tensor, seen: KeysValues, bias: Tensor | None) -> Tensor:
-        """Let ``inputs`` (B, T, D) look at what ``look_at`` made; returns (B, T, D)."""
-        queries = split_heads(self.project_query(inputs), self.heads)
+    def forward(self, inputs: Tensor, sources: Sources, layer: int) -> Tensor:
+        """Let ``inputs`` (B, T, D) look at what ``look_at`` made for a ``layer``: (B, T, D)."""
+        queries, seen, bias = self._asked(inputs, sources, layer)
         rate = self.dropout if self.training else 0.0
-        blended: Tensor = self.project_out(join_heads(attend(queries, seen, bias, dropout=rate)))
-        return blended
+        blended = join_heads(attend(queries, seen, bias, dropout=rate))
+        found: Tensor = self.project_out(sources.scatter(blended))
+        return found
 
-    def weigh(self, inputs: Tensor, seen: KeysValues, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    def weigh(self, inputs: Tensor, sources: Sources, layer: int) -> tuple[Tensor, Tensor]:
         """Do what calling does, and return the mean weights of the heads (B, T, S) as well."""
-        queries = split_heads(self.project_query(inputs), self.heads)
-        weights = widened(_scores(queries, seen.keys, bias)).softmax(-1)  # (B, N, T, S)
+        queries, seen, bias = self._asked(inputs, sources, layer)
+        keys, values = seen.chunk(2, dim=1)
+        weights = widened(_scores(queries, keys, bias)).softmax(-1)  # (R, N, T, S)
         rate = self.dropout if self.training else 0.0
-        dropped = drop(weights, rate).to(seen.values.dtype)
-        return self.project_out(join_heads(dropped @ seen.values)), weights.mean(1)
+        blended = join_heads(drop(weights, rate).to(values.dtype) @ values)
+        return self.project_out(sources.scatter(blended)), sources.scatter(weights.mean(1))
+
+    def _asked(
+        self, inputs: Tensor, sources: Sources, layer: int
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Return what is asked of each source, what it holds, and a bias that hides padding."""
+        queries = split_heads(sources.gather(self.project_query(inputs)), self.heads)
+        seen = split_heads(sources.parts[layer], 2 * self.heads)
+        return queries, seen, None if sources.bias is None else sources.bias.unsqueeze(1)
 
 
 class FeedForward(nn.Module):
@@ -137,26 +133,20 @@ class Positions(nn.Module):
         return torch.add(waves, embedded, alpha=self.loudness)
 
 
-def attend(
-    queries: Tensor, seen: KeysValues, bias: Tensor | None, *, dropout: float = 0.0
-) -> Tensor:
-    """Blend the values of ``seen`` for ``queries`` (B, N, T, D / N); returns the same shape.
+def attend(queries: Tensor, seen: Tensor, bias: Tensor | None, *, dropout: float = 0.0) -> Tensor:
+    """Blend the values of ``seen`` (B, 2 * N, S, D / N) for ``queries`` (B, N, T, D / N).
 
     On a CPU torch's fused kernel knows no dropout, and going back through it in bf16 takes eight
     times as long as through the plain products; in float32 it is the faster way.
     """
+    keys, values = seen.chunk(2, dim=1)
     if queries.is_cpu and (dropout or queries.dtype == torch.bfloat16):
-        weights = _scores(queries, seen.keys, bias).softmax(-1)
-        return drop(weights, dropout) @ seen.values
+        weights = _scores(queries, keys, bias).softmax(-1)
+        return drop(weights, dropout) @ values
     mask = None if bias is None else bias.to(queries.dtype)
     return functional.scaled_dot_product_attention(
-        queries, seen.keys, seen.values, attn_mask=mask, dropout_p=dropout
+        queries, keys, values, attn_mask=mask, dropout_p=dropout
     )
-
-
-def visible(mask: Tensor) -> Tensor:
-    """Turn ``mask`` (B, S), True where one may look, into a bias (B, 1, 1, S)."""
-    return torch.zeros(mask.shape, device=mask.device).masked_fill_(~mask, -math.inf)[:, None, None]
 
 
 def split_heads(tensor: Tensor, heads: int) -> Tensor:

@@ -5,8 +5,8 @@ word beside another source. Source: See et al. 2017, 2.2; Gulcehre et al. 2016.
 Sizes: N positions, B rows, S source steps, F features, V vocabulary, X words beyond it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -14,32 +14,35 @@ from torch.nn import functional
 
 from core.models.generators import Generator
 from core.models.precision import widened
+from core.models.sources import padded_together
+from core.models.states import State
 from core.text.tokenizer import UNK
 
 IMPOSSIBLE = -100.0  # the log probability of a gold word that neither part can say
 
 
-class _Rows(Protocol):
-    def select(self, rows: Tensor, /) -> Self:
-        """Keep ``rows``, in their order, repeats allowed."""
-        ...
-
-
-StateT = TypeVar("StateT", bound=_Rows)
-
-
 @dataclass(frozen=True, slots=True)
-class PointerState(Generic[StateT]):
+class PointerState:
     """A decoder's state, and the words of the source that it points to."""
 
-    decoder: StateT
-    source: Tensor  # (B, S) ids, those of words beyond the vocabulary included
-    beyond: int  # X: how many such words the richest source of the batch has
+    decoder: State
+    source: Tensor  # (B, S or more) ids, those of words beyond the vocabulary included
+    beyond: int  # X: how many such words the richest source of the batch had
 
-    def select(self, rows: Tensor) -> "PointerState[StateT]":
+    def select(self, rows: Tensor) -> "PointerState":
         """Keep ``rows`` (int64), in their order, repeats allowed."""
         source = self.source.index_select(0, rows)
         return PointerState(self.decoder.select(rows), source, self.beyond)
+
+    def join(self, others: Sequence["PointerState"]) -> "PointerState":
+        """Put the rows of ``others`` behind these."""
+        every = [self, *others]
+        longest = max(one.source.size(1) for one in every)
+        return PointerState(
+            self.decoder.join([one.decoder for one in others]),
+            padded_together([one.source for one in every], 1, longest),
+            max(one.beyond for one in every),
+        )
 
 
 class Pointer(nn.Module):

@@ -4,7 +4,7 @@ Sizes: B rows, S source steps, T target steps, N real target tokens, V vocabular
 source that the vocabulary lacks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import torch
@@ -19,14 +19,7 @@ from core.models.learner import LossOptions, LossTerms
 from core.models.pointer import Pointer, PointerState, count_beyond, fold
 from core.models.precision import widened
 from core.models.readout import Readout, together
-
-
-class State(Protocol):
-    """What a decoder carries from step to step."""
-
-    def select(self, rows: Tensor, /) -> "State":
-        """Keep ``rows`` (int64), in their order, repeats allowed."""
-        ...
+from core.models.states import State
 
 
 class Decoder(Protocol):
@@ -57,8 +50,8 @@ class Bridge(Protocol):
 class Seq2Seq(nn.Module):
     """An encoder-decoder over one vocabulary.
 
-    ``start``, ``step`` and ``select`` are all that decoding uses; ``losses`` is all that training
-    does. With a pointer, ids from V on are words of the source that the vocabulary lacks.
+    ``start``, ``step``, ``select`` and ``join`` are all that decoding uses; ``losses`` is all that
+    training does. With a pointer, ids from V on are words of the source that the vocabulary lacks.
     """
 
     def __init__(
@@ -121,7 +114,8 @@ class Seq2Seq(nn.Module):
         state = self._begin(self._embed(self.source_embedding, source), source_mask)
         if self.pointer is None:
             return state
-        return PointerState(state, source, count_beyond(source, self.generator.vocabulary_size))
+        beyond = count_beyond(source, self.generator.vocabulary_size)
+        return PointerState(state, source, beyond)
 
     def step(self, tokens: Tensor, state: State) -> tuple[Tensor, Tensor | None, State]:
         """Append ``tokens`` (B,); return logits of what comes next, where it looked, the state.
@@ -143,6 +137,11 @@ class Seq2Seq(nn.Module):
     def select(self, state: State, rows: Tensor) -> State:
         """Keep ``rows`` of ``state``, in their order, repeats allowed."""
         return state.select(rows)
+
+    def join(self, states: Sequence[State]) -> State:
+        """Return one state with the rows of all, one state behind the other."""
+        first, *others = states
+        return first.join(others) if others else first
 
     def _begin(self, vectors: Tensor, source_mask: Tensor) -> State:
         encoded = self.encoder(self.dropout(vectors), source_mask)
@@ -208,7 +207,9 @@ class Seq2Seq(nn.Module):
         features, attention = readout.features[:, 0], readout.attention
         if self.pointer is None or attention is None:
             return self.generator.log_probs(features)
-        return self.pointer.log_probs(self.generator, features, attention[:, 0], source, beyond)
+        looked = attention[:, 0]
+        known = source[:, : looked.size(-1)]  # what lies behind is padding of rows that left
+        return self.pointer.log_probs(self.generator, features, looked, known, beyond)
 
     def _dropout_of_steps(self, words: Tensor) -> Callable[[Tensor], Tensor]:
         """Return the dropout of embeddings for whoever goes word by word over ``words`` (B, T)."""

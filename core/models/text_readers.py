@@ -3,12 +3,14 @@
 Sizes: B rows, T steps, S steps of a prompt, E embedding, F features, L layers, M outputs, W window.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol, Self, cast
 
 import torch
 from torch import Tensor, nn
 
+from core.models.pasts import less_skipped, place_right, skipped_rows
 from core.models.stack import RecurrentLayer, RecurrentStack
 from core.models.transformer_decoder import TransformerDecoder, TransformerState
 
@@ -23,6 +25,10 @@ class TextState(Protocol):
 
     def select(self, rows: Tensor, /) -> "TextState":
         """Keep ``rows`` (int64), in their order, repeats allowed."""
+        ...
+
+    def join(self, others: Sequence[Self], /) -> Self:
+        """Put the rows of ``others`` behind these; none is what a ``resume`` of () returns."""
         ...
 
 
@@ -47,7 +53,7 @@ class TextReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecurrentText:
-    """The state of recurrent layers; none before the first word."""
+    """The state of recurrent layers; none where a text begins in training."""
 
     hidden: tuple[Tensor, ...] = ()  # each (B, L, M): h, and c for an LSTM
 
@@ -59,6 +65,11 @@ class RecurrentText:
     def select(self, rows: Tensor) -> "RecurrentText":
         """Keep ``rows`` (int64), in their order, repeats allowed."""
         return RecurrentText(tuple(part.index_select(0, rows) for part in self.hidden))
+
+    def join(self, others: Sequence["RecurrentText"]) -> "RecurrentText":
+        """Put the rows of ``others`` behind these."""
+        parts = zip(self.hidden, *(other.hidden for other in others), strict=True)
+        return RecurrentText(tuple(torch.cat(part) for part in parts))
 
 
 class RecurrentReader(nn.Module):
@@ -80,7 +91,7 @@ class RecurrentReader(nn.Module):
     def prompt(self, embedded: Tensor, mask: Tensor) -> RecurrentText:
         """Read ``embedded`` (B, S, E) but for the last real word of each row."""
         if embedded.size(1) == 1:
-            return RecurrentText()
+            return RecurrentText(self._silence(embedded))
         _, hidden = self.stack(embedded[:, :-1], None, mask.sum(1) - 1)
         return RecurrentText(hidden)
 
@@ -89,10 +100,17 @@ class RecurrentReader(nn.Module):
         outputs, hidden = self.stack(embedded, state.hidden or None)
         return _features(outputs, self.dropout, self.narrow), RecurrentText(hidden)
 
+    def _silence(self, embedded: Tensor) -> tuple[Tensor, ...]:
+        """Return the state before the first word of as many rows as ``embedded`` has."""
+        layers = [cast(RecurrentLayer, layer) for layer in self.stack.layers]
+        starts = ([one.start(embedded) for one in layer.recurrences()] for layer in layers)
+        rows = [[torch.cat(parts, dim=-1) for parts in zip(*one, strict=True)] for one in starts]
+        return tuple(torch.stack(parts, dim=1) for parts in zip(*rows, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class WindowText:
-    """The last words of each row, as embeddings; none before the first."""
+    """The last words of each row, as embeddings; none where a text begins in training."""
 
     seen: Tensor | None = None  # (B, P, E), P up to the window
     skipped: Tensor | None = None  # (B,), how many of the first P are no words; none: they all are
@@ -104,10 +122,19 @@ class WindowText:
 
     def select(self, rows: Tensor) -> "WindowText":
         """Keep ``rows`` (int64), in their order, repeats allowed."""
-        return WindowText(
-            None if self.seen is None else self.seen.index_select(0, rows),
-            None if self.skipped is None else self.skipped.index_select(0, rows),
-        )
+        if self.seen is None or self.skipped is None:
+            return WindowText(None if self.seen is None else self.seen.index_select(0, rows))
+        first, skipped = less_skipped(self.skipped.index_select(0, rows))
+        return WindowText(self.seen[:, first:].index_select(0, rows), skipped)
+
+    def join(self, others: Sequence["WindowText"]) -> "WindowText":
+        """Put the rows of ``others`` behind these."""
+        every = [(one.seen, one.skipped) for one in (self, *others) if one.seen is not None]
+        sizes = [(words.size(0), words.size(1), skipped) for words, skipped in every]
+        rows, longest = sum(rows for rows, *_ in sizes), max(length for _, length, _ in sizes)
+        seen = every[0][0].new_empty(rows, longest, every[0][0].size(2))
+        place_right([words for words, _ in every], seen, 1)
+        return WindowText(seen, skipped_rows(sizes, seen.device))
 
 
 class WindowReader(nn.Module):
@@ -185,7 +212,7 @@ class TransformerReader(nn.Module):
     def prompt(self, embedded: Tensor, mask: Tensor) -> TransformerState:
         """Read ``embedded`` (B, S, E) but for the last real word of each row."""
         if embedded.size(1) == 1:
-            return TransformerState()
+            return self.decoder.silence(embedded)
         words, skipped = right_aligned(embedded, mask)
         _, state = self.decoder(words[:, :-1], TransformerState(skipped=skipped))
         return cast(TransformerState, state)

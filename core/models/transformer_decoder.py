@@ -5,7 +5,7 @@ Sizes: B rows, T target steps, S source steps, P steps before, D width, M memory
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -16,28 +16,26 @@ from core.models.encoders import Encoded
 from core.models.multihead import (
     CrossAttention,
     FeedForward,
-    KeysValues,
     Positions,
     SelfAttention,
-    visible,
 )
+from core.models.pasts import Past, less_skipped, skipped_rows
 from core.models.readout import Readout
+from core.models.sources import Sources, visible
 
 
 @dataclass(frozen=True, slots=True)
 class TransformerState:
     """What has been read and written so far. All tensors have the batch in front."""
 
-    past: tuple[KeysValues, ...] = ()  # of each layer, P positions; none: nothing is written yet
-    memory: tuple[KeysValues, ...] = ()  # of each layer, S positions; none: there is no source
-    bias: Tensor | None = None  # (B, 1, 1, S), -inf at padding of the source
-    origin: Tensor | None = None  # (B,), which source a row has
+    past: tuple[Past, ...] = ()  # of each layer, P positions; none: nothing is written yet
+    sources: Sources | None = None  # a part for each layer, (R, S, 2 * D); none: there is no source
     skipped: Tensor | None = None  # (B,), how many of the first P positions are padding
 
     @property
     def length(self) -> int:
         """How many positions have been written."""
-        return self.past[0].keys.size(2) if self.past else 0
+        return self.past[0].length if self.past else 0
 
     @property
     def carry(self) -> tuple[Tensor, ...]:
@@ -45,25 +43,38 @@ class TransformerState:
         return ()
 
     def select(self, rows: Tensor) -> "TransformerState":
-        """Keep ``rows`` (int64), in their order, repeats allowed.
-
-        The memory is the larger part, and stays as it is where each row's source does: so it is
-        in most steps of a beam.
-        """
-        past = tuple(layer.select(rows) for layer in self.past)
+        """Keep ``rows`` (int64), in their order, repeats allowed; what all skip is forgotten."""
         skipped = None if self.skipped is None else self.skipped.index_select(0, rows)
-        if self.bias is None or self.origin is None:
-            return replace(self, past=past, skipped=skipped)
-        origin = self.origin.index_select(0, rows)
-        if torch.equal(origin, self.origin):
-            return replace(self, past=past, skipped=skipped)
+        first, skipped = less_skipped(skipped)
         return TransformerState(
-            past=past,
-            memory=tuple(layer.select(rows) for layer in self.memory),
-            bias=self.bias.index_select(0, rows),
-            origin=origin,
+            past=tuple(layer.select(rows, first) for layer in self.past),
+            sources=None if self.sources is None else self.sources.select(rows),
             skipped=skipped,
         )
+
+    def join(self, others: Sequence["TransformerState"]) -> "TransformerState":
+        """Put the rows of ``others`` behind these, so that all have written last what is last."""
+        every = [self, *others]
+        like = next((one.past for one in every if one.past), ())
+        pasts = [one.past or one._silence(like) for one in every]
+        sources = self.sources
+        if sources is not None:
+            sources = sources.join([one.sources for one in others if one.sources is not None])
+        sizes = [
+            (layers[0].seen.size(0), one.length, one.skipped)
+            for one, layers in zip(every, pasts, strict=True)
+            if layers
+        ]
+        return TransformerState(
+            past=tuple(first.join(rest) for first, *rest in zip(*pasts, strict=True)),
+            sources=sources,
+            skipped=skipped_rows(sizes, like[0].seen.device) if like else None,
+        )
+
+    def _silence(self, like: tuple[Past, ...]) -> tuple[Past, ...]:
+        """Return pasts ``like`` those of another state, but of no positions."""
+        rows = 0 if self.sources is None else self.sources.lines
+        return tuple(Past(one.seen.new_empty(rows, *one.seen[0, :, :0].shape)) for one in like)
 
 
 class DecoderLayer(nn.Module):
@@ -92,22 +103,22 @@ class DecoderLayer(nn.Module):
         self.dropout = Dropout(dropout)
 
     def look_back(
-        self, inputs: Tensor, bias: Tensor | None, past: KeysValues | None
-    ) -> tuple[Tensor, KeysValues]:
+        self, inputs: Tensor, bias: Tensor | None, past: Past | None
+    ) -> tuple[Tensor, Past]:
         """Add to ``inputs`` (B, T, D) what was written before; return the next past as well."""
         back, past = self.back(self.norm_back(inputs), bias, past)
         return inputs + self.dropout(back), past
 
     def look_at_source(
-        self, inputs: Tensor, memory: KeysValues, bias: Tensor | None, *, weigh: bool
+        self, inputs: Tensor, sources: Sources, layer: int, *, weigh: bool
     ) -> tuple[Tensor, Tensor | None]:
         """Add to ``inputs`` (B, T, D) what the source says; and, if asked, where (B, T, S)."""
         queries = self.norm_source(inputs)
         weights = None
         if weigh:
-            found, weights = self.source.weigh(queries, memory, bias)
+            found, weights = self.source.weigh(queries, sources, layer)
         else:
-            found = self.source(queries, memory, bias)
+            found = self.source(queries, sources, layer)
         return inputs + self.dropout(found), weights
 
     def think(self, inputs: Tensor) -> Tensor:
@@ -165,10 +176,13 @@ class TransformerDecoder(nn.Module):
         recurrent: tuple[Tensor, ...] = (),  # noqa: ARG002 (the face of every decoder)
     ) -> TransformerState:
         """Project the memory for every layer, once; nothing comes over a bridge."""
+        memory = tuple(layer.source.look_at(encoded.memory) for layer in self._layers)
+        return TransformerState(sources=Sources.read(memory, encoded.mask))
+
+    def silence(self, embedded: Tensor) -> TransformerState:
+        """Return the state of as many rows as ``embedded`` has, where nothing is written yet."""
         return TransformerState(
-            memory=tuple(layer.source.look_at(encoded.memory) for layer in self._layers),
-            bias=visible(encoded.mask),
-            origin=torch.arange(encoded.mask.size(0), device=encoded.mask.device),
+            past=tuple(layer.back.silence(embedded) for layer in self._layers),
         )
 
     def forward(
@@ -186,12 +200,12 @@ class TransformerDecoder(nn.Module):
             before = state.past[number] if state.past else None
             hidden, seen = layer.look_back(hidden, bias, before)
             past.append(seen)
-            if state.memory:
+            if state.sources is not None:
                 weigh = self.tells_attention and number == len(self.layers) - 1
-                memory = state.memory[number]
-                hidden, weights = layer.look_at_source(hidden, memory, state.bias, weigh=weigh)
+                hidden, weights = layer.look_at_source(hidden, state.sources, number, weigh=weigh)
             hidden = layer.think(hidden)
-        return Readout(self.norm(hidden), attention=weights), replace(state, past=tuple(past))
+        after = TransformerState(tuple(past), state.sources, state.skipped)
+        return Readout(self.norm(hidden), attention=weights), after
 
 
 def _places(state: TransformerState, embedded: Tensor) -> Tensor:
@@ -209,9 +223,10 @@ def _causal(state: TransformerState, embedded: Tensor) -> Tensor | None:
     Padding sees itself, for there must be something to see; nobody else looks at it.
     """
     steps, after = embedded.size(1), state.length + embedded.size(1)
-    if steps == 1 and state.skipped is None:
-        return None
     slots = torch.arange(after, device=embedded.device)
+    if steps == 1:
+        skipped = state.skipped
+        return None if skipped is None else visible(slots >= skipped.unsqueeze(1)).unsqueeze(1)
     own = slots[state.length :].unsqueeze(1)  # (T, 1)
     hidden = slots > own  # (T, P + T)
     if state.skipped is not None:

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from core.models.dropout import Dropout
 from core.models.encoders import Encoded
-from core.models.multihead import FeedForward, Positions, SelfAttention, visible
+from core.models.multihead import FeedForward, Positions, SelfAttention
+from core.models.sources import visible
 
 
 class EncoderLayer(nn.Module):
@@ -58,7 +59,7 @@ class TransformerEncoder(nn.Module):
         """
         places = torch.arange(embedded.size(1), device=embedded.device)
         hidden = self.positions(embedded, places)
-        bias = visible(mask)
+        bias = visible(mask)[:, None]  # (B, 1, 1, S)
         for layer in self.layers:
             hidden = layer(hidden, bias)
         memory = self.norm(hidden)  # (B, S, D)

@@ -33,7 +33,7 @@ def make(kind: str, *, covers: bool = False) -> Attention:
 
 def remember(attention: Attention, values: torch.Tensor, *lengths: int) -> Memory:
     mask = torch.arange(values.size(1)) < torch.tensor(lengths).unsqueeze(1)
-    return Memory(values, attention.keys(values), mask)
+    return Memory.read(values, attention.keys(values), mask)
 
 
 @pytest.mark.parametrize("covers", [False, True])

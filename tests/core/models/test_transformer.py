@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.models.encoders import Encoded
-from core.models.multihead import CrossAttention, Positions, SelfAttention, attend, visible
+from core.models.multihead import CrossAttention, Positions, SelfAttention, attend
+from core.models.sources import Sources
 from core.models.transformer_decoder import TransformerDecoder, TransformerState
 from core.models.transformer_encoder import TransformerEncoder
 
@@ -122,8 +123,9 @@ def test_a_beam_that_keeps_its_sources_moves_no_memory() -> None:
     _, state = decoder(normal(4, 1, DIM), state)
     within = state.select(torch.tensor([1, 1, 3, 2]))
     across = state.select(torch.tensor([0, 1, 0, 2]))
-    assert within.memory is state.memory
-    assert across.memory is not state.memory
+    assert within.sources is state.sources
+    assert across.sources is not state.sources
+    assert across.sources.parts is state.sources.parts  # other lines, the same sources
 
 
 def test_attention_is_told_only_if_it_is_asked_for_and_changes_nothing() -> None:
@@ -186,11 +188,11 @@ def test_both_ways_to_attend_agree(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     attention = CrossAttention(dim=DIM, memory_dim=6, heads=2, dropout=0.0).to(dtype)
     queries, memory = normal(2, 3, DIM).to(dtype), normal(2, 4, 6).to(dtype)
-    bias, seen = visible(mask_of(4, 2)), attention.look_at(memory)
-    blended, weights = attention.weigh(queries, seen, bias)
+    sources = Sources.read((attention.look_at(memory),), mask_of(4, 2))
+    blended, weights = attention.weigh(queries, sources, 0)
     assert weights.shape == (2, 3, 4)
     close = {"atol": 1e-6, "rtol": 1e-5} if dtype == torch.float32 else {"atol": 2e-2, "rtol": 2e-2}
-    torch.testing.assert_close(attention(queries, seen, bias), blended, **close)
+    torch.testing.assert_close(attention(queries, sources, 0), blended, **close)
 
 
 def test_dropout_of_attention_keeps_the_mean() -> None:
@@ -198,7 +200,7 @@ def test_dropout_of_attention_keeps_the_mean() -> None:
     attention = SelfAttention(dim=DIM, heads=2, dropout=0.3).eval()
     inputs = normal(1, 4, DIM)
     queries = inputs.view(1, 4, 2, 4).transpose(1, 2)
-    seen = attention(inputs, None)[1]
+    seen = attention(inputs, None)[1].seen
     many = torch.stack([attend(queries, seen, None, dropout=0.3) for _ in range(3000)]).mean(0)
     torch.testing.assert_close(many, attend(queries, seen, None), atol=0.05, rtol=0.05)
 
