@@ -61,7 +61,7 @@ class Details:
 
     tokens: tuple[str, ...]  # as a person would look at them
     log_probs: tuple[float, ...]  # of each token; then of the end, unless it was cut off
-    source: tuple[str, ...] = ()  # the tokens that were read, where the alignment is told
+    source: tuple[str, ...] | None = None  # the tokens that were read, if alignments were asked
     alignment: tuple[tuple[float, ...], ...] | None = None  # for each token, how much of each
 
 
@@ -128,11 +128,15 @@ def _candidate(text: str, score: float, details: dict[str, Any] | None = None) -
 def _details(
     tokens: list[str],
     log_probs: list[float],
-    source: list[str],
+    source: list[str] | None,
     alignment: list[list[float]] | None,
 ) -> Details:
-    rows = None if alignment is None else tuple(map(tuple, alignment))
-    return Details(tuple(tokens), tuple(log_probs), tuple(source), rows)
+    return Details(
+        tuple(tokens),
+        tuple(log_probs),
+        None if source is None else tuple(source),
+        None if alignment is None else tuple(map(tuple, alignment)),
+    )
 
 
 def _fields(message: Ask | Reply | Details) -> dict[str, Any]:

@@ -33,9 +33,16 @@ class Answers:
         self._timeout_s = timeout_s
 
     async def whole(
-        self, *, model: str, turns: Sequence[str], decode: Decode, timeout_s: float | None
+        self,
+        *,
+        model: str,
+        turns: Sequence[str],
+        decode: Decode,
+        timeout_s: float | None,
+        details: bool = False,
+        priority: int = 0,
     ) -> ReplyBody:
-        """Return the reply to the last of ``turns``.
+        """Return the reply to the last of ``turns``; a lower ``priority`` goes first.
 
         Raises what the inbox raises: no such model, bad options, full, no worker, too late.
         """
@@ -45,12 +52,20 @@ class Answers:
                 model=model,
                 turns=turns,
                 decode=decode.chosen(),
+                details=details,
                 timeout_s=timeout_s or self._timeout_s,
+                priority=priority,
             )
         return _body(reply, model=model, began=began)
 
     async def events(
-        self, *, model: str, turns: Sequence[str], decode: Decode, timeout_s: float | None
+        self,
+        *,
+        model: str,
+        turns: Sequence[str],
+        decode: Decode,
+        timeout_s: float | None,
+        details: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """Yield ``piece`` events as text comes, then one ``reply``; raises as ``whole`` does."""
         began = perf_counter()
@@ -59,9 +74,10 @@ class Answers:
                 model=model,
                 turns=turns,
                 decode=decode.chosen(),
+                details=details,
                 timeout_s=timeout_s or self._timeout_s,
             )
-            # closed at once when the client leaves: the ask is then taken out of the inbox
+            # closed at once when the client leaves: the ask then leaves inbox and engine
             async with aclosing(cast("AsyncGenerator[Reply, None]", replies)) as closing:
                 async for reply in closing:
                     if reply.final:
@@ -134,7 +150,8 @@ def _body(reply: Reply, *, model: str, began: float) -> ReplyBody:
         checkpoint=reply.checkpoint,
         text=best.text,
         score=best.score,
-        alternatives=[CandidateBody(text=one.text, score=one.score) for one in others],
+        details=best.details,
+        alternatives=[CandidateBody.model_validate(one) for one in others],
         timing=Timing(
             queue_ms=reply.queue_ms,
             model_ms=reply.model_ms,

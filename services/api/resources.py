@@ -1,9 +1,9 @@
 """What one API process holds open, and how that is opened and closed."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, Unpack
 
 from anyio.to_thread import current_default_thread_limiter
 from redis.asyncio import Redis
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.queue.broker import open_async_redis
 from core.queue.doorbell import Doorbell as CeleryDoorbell
+from core.queue.inbox import Asked
 from core.queue.inbox import Inbox as RedisInbox
 from core.queue.messages import Reply
 from core.settings import Settings
@@ -23,15 +24,11 @@ THREADS = 200  # most of them wait for the model in a conversation; the database
 class Inbox(Protocol):
     """Where asks go in and replies come out."""
 
-    async def ask(
-        self, *, model: str, turns: Sequence[str], timeout_s: float, decode: Mapping[str, Any]
-    ) -> Reply:
+    async def ask(self, *, timeout_s: float, priority: int = 0, **asked: Unpack[Asked]) -> Reply:
         """Return the whole reply, or raise what the inbox or the worker refused it with."""
         ...
 
-    def stream(
-        self, *, model: str, turns: Sequence[str], timeout_s: float, decode: Mapping[str, Any]
-    ) -> AsyncIterator[Reply]:
+    def stream(self, *, timeout_s: float, **asked: Unpack[Asked]) -> AsyncIterator[Reply]:
         """Yield pieces as they come, then the whole reply."""
         ...
 

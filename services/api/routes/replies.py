@@ -19,6 +19,8 @@ from services.api.schemas.replies import (
 
 router = APIRouter(tags=["replies"])
 
+AFTER_TALKS = 1  # somebody waits for each reply of a talk, but for all texts of a list together
+
 EVENT = {
     "type": "object",
     "properties": {
@@ -48,13 +50,21 @@ async def reply(body: ReplyRequest, request: Request, answers: AnswersDep) -> Re
     """
     if body.stream:
         events = answers.events(
-            model=body.model, turns=body.turns(), decode=body.decode, timeout_s=body.timeout_s
+            model=body.model,
+            turns=body.turns(),
+            decode=body.decode,
+            timeout_s=body.timeout_s,
+            details=body.details,
         )
         return EventStream(events, request_id=request.state.request_id)
     return await while_connected(
         request,
         answers.whole(
-            model=body.model, turns=body.turns(), decode=body.decode, timeout_s=body.timeout_s
+            model=body.model,
+            turns=body.turns(),
+            decode=body.decode,
+            timeout_s=body.timeout_s,
+            details=body.details,
         ),
     )
 
@@ -77,9 +87,14 @@ async def translate(
         if not text.strip():
             return CandidateBody(text="", score=0.0)
         best = await answers.whole(
-            model=body.model, turns=(text,), decode=body.decode, timeout_s=body.timeout_s
+            model=body.model,
+            turns=(text,),
+            decode=body.decode,
+            timeout_s=body.timeout_s,
+            details=body.details,
+            priority=AFTER_TALKS,
         )
-        return CandidateBody(text=best.text, score=best.score)
+        return CandidateBody(text=best.text, score=best.score, details=best.details)
 
     translations = await while_connected(request, _all_or_none([one(text) for text in body.texts]))
     return TranslationBody(translations=translations)

@@ -1,7 +1,7 @@
 """Replies, translations and conversations."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
@@ -16,6 +16,10 @@ from services.api.schemas.fields import (
     Text,
     TextOrNothing,
 )
+
+WithDetails = Annotated[
+    bool, Field(description="Tell of each answer its tokens and their log probabilities.")
+]
 
 
 class Message(Request):
@@ -55,6 +59,7 @@ class ReplyRequest(Request):
     messages: list[Message] | None = Field(default=None, min_length=1, max_length=64)
     stream: bool = Field(default=False, description="Answer with server-sent events.")
     decode: Decode = Decode()
+    details: WithDetails = False
     timeout_s: Seconds | None = None
 
     @model_validator(mode="after")
@@ -72,22 +77,48 @@ class ReplyRequest(Request):
         return tuple(message.content for message in self.messages or ())
 
 
+def _missing(value: object) -> bool:
+    return value is None
+
+
+class DetailsBody(Body):
+    """How one answer came about, token by token."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"tokens": ["▁Yes", "."], "log_probs": [-0.2, -0.1, 0.0]}]}
+    )
+
+    tokens: list[str]
+    log_probs: list[float] = Field(
+        description="Of each token; then of the end, unless the answer was cut off."
+    )
+    source: list[str] | None = Field(
+        default=None, exclude_if=_missing, description="With `alignments`, what was read."
+    )
+    alignment: list[list[float]] | None = Field(
+        default=None,
+        exclude_if=_missing,
+        description="With `alignments`, for each token how much it looked at each of `source`.",
+    )
+
+
 class CandidateBody(Body):
-    """One answer and its length-normalised log probability."""
+    """One answer and its score: log probability by length, less what penalties take."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"text": "Yes.", "score": -0.2}]})
 
     text: str
     score: float
+    details: DetailsBody | None = Field(default=None, exclude_if=_missing)
 
 
 class Timing(Body):
     """Where the time went."""
 
-    queue_ms: float = Field(description="From the ask to the start of its batch.")
-    model_ms: float = Field(description="From the start of its batch to the answer.")
+    queue_ms: float = Field(description="From the ask to its first step.")
+    model_ms: float = Field(description="From its first step to the answer.")
     total_ms: float = Field(description="All that the API waited.")
-    batch: int = Field(description="How many asks shared the batch.")
+    batch: int = Field(description="How many asks shared a step with it, at most.")
 
 
 _REPLY: dict[str, Any] = {
@@ -111,6 +142,7 @@ class ReplyBody(Body):
     checkpoint: str | None
     text: str
     score: float
+    details: DetailsBody | None = Field(default=None, exclude_if=_missing)
     alternatives: list[CandidateBody]
     timing: Timing
 
@@ -133,6 +165,7 @@ class TranslationRequest(Request):
     model: ModelRef
     texts: list[TextOrNothing] = Field(min_length=1, max_length=256)
     decode: Decode = Decode()
+    details: WithDetails = False
     timeout_s: Seconds | None = None
 
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 from anyio.from_thread import BlockingPortal
 
-from core.queue.messages import Candidate, Reply
+from core.queue.messages import Candidate, Details, Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,8 @@ class Asked:
     turns: tuple[str, ...]
     timeout_s: float
     decode: dict[str, Any]
+    details: bool = False
+    priority: int = 0
 
 
 @dataclass
@@ -28,17 +30,32 @@ class FakeInbox:
     pieces_before_failure: int = 0
 
     async def ask(
-        self, *, model: str, turns: Sequence[str], timeout_s: float, decode: Mapping[str, Any]
+        self,
+        *,
+        model: str,
+        turns: Sequence[str],
+        timeout_s: float,
+        decode: Mapping[str, Any],
+        details: bool = False,
+        priority: int = 0,
     ) -> Reply:
-        self.asked.append(Asked(model, tuple(turns), timeout_s, dict(decode)))
+        asked = Asked(model, tuple(turns), timeout_s, dict(decode), details, priority)
+        self.asked.append(asked)
         self._fail(turns[-1])
-        return self._reply(turns[-1], int(decode.get("n_best", 1)))
+        return self._reply(asked)
 
     async def stream(
-        self, *, model: str, turns: Sequence[str], timeout_s: float, decode: Mapping[str, Any]
+        self,
+        *,
+        model: str,
+        turns: Sequence[str],
+        timeout_s: float,
+        decode: Mapping[str, Any],
+        details: bool = False,
     ) -> AsyncIterator[Reply]:
-        self.asked.append(Asked(model, tuple(turns), timeout_s, dict(decode)))
-        reply = self._reply(turns[-1], int(decode.get("n_best", 1)))
+        asked = Asked(model, tuple(turns), timeout_s, dict(decode), details)
+        self.asked.append(asked)
+        reply = self._reply(asked)
         for place, letter in enumerate(reply.candidates[0].text):
             if place >= self.pieces_before_failure:
                 self._fail(turns[-1])
@@ -50,12 +67,14 @@ class FakeInbox:
         if failure is not None:
             raise failure
 
-    def _reply(self, text: str, n_best: int) -> Reply:
-        backwards = text[::-1]
+    def _reply(self, asked: Asked) -> Reply:
+        backwards = asked.turns[-1][::-1]
+        details = Details(tuple(backwards), (-0.5,)) if asked.details else None
         return Reply(
             id=uuid4().hex,
             candidates=tuple(
-                Candidate(backwards + "!" * place, -0.25 - place) for place in range(n_best)
+                Candidate(backwards + "!" * place, -0.25 - place, details)
+                for place in range(int(asked.decode.get("n_best", 1)))
             ),
             queue_ms=0.5,
             model_ms=2.0,

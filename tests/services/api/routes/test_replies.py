@@ -46,6 +46,18 @@ def test_only_the_options_that_were_said_go_along(house: House) -> None:
     assert [one["text"] for one in answer["alternatives"]] == ["cba!", "cba!!"]
 
 
+def test_how_an_answer_came_about_is_told_where_it_is_asked(house: House) -> None:
+    body = {"model": "bot", "text": "ab", "decode": {"n_best": 2}}
+    plain = house.client.post("/v1/replies", json=body).json()
+    assert "details" not in plain
+    assert "details" not in plain["alternatives"][0]
+    told = house.client.post("/v1/replies", json={**body, "details": True}).json()
+    wanted = {"tokens": ["b", "a"], "log_probs": [-0.5]}
+    assert told["details"] == told["alternatives"][0]["details"] == wanted
+    answer = house.client.post("/v1/replies", json={**body, "details": True, "stream": True})
+    assert events(answer)[-1][1]["details"] == wanted
+
+
 @pytest.mark.parametrize(
     ("body", "field"),
     [
@@ -128,6 +140,10 @@ def test_translations_come_in_order_and_nothing_stays_nothing(house: House) -> N
         {"text": "", "score": 0.0},
     ]
     assert sorted(asked.turns for asked in house.inbox.asked) == [("ab",), ("cd",)]
+    assert {asked.priority for asked in house.inbox.asked} == {1}, "talks go first"
+    told = house.client.post("/v1/translations", json={**body, "details": True}).json()
+    assert told["translations"][0]["details"] == {"tokens": ["b", "a"], "log_probs": [-0.5]}
+    assert "details" not in told["translations"][1]
 
 
 def test_one_translation_that_fails_fails_all(house: House) -> None:
