@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from core.specs import TokenizerSpec
 from core.text.clean import normalise
 from core.text.kinds import TextTokenizer
 from core.text.tokenizer import SEP, UNK, Tokenizer
@@ -10,6 +11,11 @@ from core.text.tokenizer import SEP, UNK, Tokenizer
 
 class Vocabulary(Protocol):
     """Whatever turns the text of an answer into ids and back."""
+
+    @property
+    def spec(self) -> TokenizerSpec:
+        """What its tokenizer was made by."""
+        ...
 
     @property
     def lead(self) -> str:
@@ -47,6 +53,7 @@ class SourceVocabulary:
 
     def __init__(self, tokenizer: Tokenizer, turns: Sequence[str], *, max_tokens: int) -> None:
         """Read the last ``max_tokens`` tokens of ``turns``, oldest first, SEP between them."""
+        self.spec = tokenizer.spec
         self.lead = tokenizer.lead
         self._tokenizer = tokenizer
         self._beyond: dict[str, int] = {}
@@ -89,8 +96,7 @@ class SourceVocabulary:
         UNK is one of them always: what could stand for it in the source has an id of its own.
         """
         skipped = list(words)
-        lower_case = self._tokenizer.spec.lower_case
-        said = {normalise(word, lower_case=lower_case).strip() for word in skipped}
+        said = {normalise(word, lower_case=self.spec.lower_case).strip() for word in skipped}
         beyond = {id_ for word, id_ in self._beyond.items() if word.strip() in said}
         return sorted({UNK, *beyond, *self._tokenizer.skip_ids(skipped)})
 
