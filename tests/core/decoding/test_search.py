@@ -62,7 +62,8 @@ def test_a_beam_of_one_is_greedy_search(seed) -> None:
 def test_a_wide_beam_finds_the_likeliest_of_all_sequences(seed: int) -> None:
     table = random_table(1, 3, seed)
     source, mask = ask(1)
-    table.log_probs[:, :, EOS] += 1.0  # so that sequences end before they are cut off
+    table.log_probs[:, :, EOS] += 2.0  # so that sequences end before they are cut off
+    table.log_probs = table.log_probs.log_softmax(-1)
     spec = DecodeSpec(beam_size=16, max_tokens=8, n_best=3, length_penalty=0.0)
     found = search(table, source, mask, wishes=plainly([spec]))[0]
     best = every_sequence(table, 0, 5, 0.0)
