@@ -77,13 +77,11 @@ class Line:
                     ended = True
                 elif len(self.words) < self.limit:
                     return None
-        elif self.looks:
-            self.looks.pop()  # of a word that was not said
         return self._finished(ended=ended)
 
     def _finished(self, *, ended: bool) -> Hypothesis:
         values = tuple(self.log_probs) if self.needs_z else (math.nan,) * len(self.log_probs)
         total = sum(values)
         score = normalised(total, len(values), self.wish.spec.length_penalty)
-        attention = np.stack(self.looks) if self.looks else None
+        attention = np.stack(self.looks)[: len(self.words)] if self.looks else None  # no end
         return Hypothesis(tuple(self.words), total, score, ended, values, attention)
