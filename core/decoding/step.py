@@ -80,9 +80,7 @@ class Hypothesis:
     score: float  # what the ranking goes by: log_prob over its length, less what it left unread
     ended: bool  # False: cut off at the longest length allowed
     token_log_probs: tuple[float, ...] = ()  # of each token, and of the end sign if it ended
-    attention: NDArray[np.float32] | None = field(
-        default=None, compare=False
-    )  # (T, S) of its tokens
+    attention: NDArray[np.float32] | None = field(default=None, compare=False)  # (T, S), if asked
 
 
 @dataclass(frozen=True, slots=True)
