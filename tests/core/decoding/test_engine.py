@@ -13,6 +13,7 @@ from core.decoding.engine import ASIDE, Ended, Engine, Event, Failed, Request, T
 from core.decoding.step import Wish
 from core.errors import InputError, MalgilError, ReplyTimeoutError
 from core.specs import DecodeSpec
+from core.text.tokenizer import EOS
 from tests.core.decoding.tables import Table, random_table
 
 BAD = 9  # a source token that breaks the model
@@ -131,7 +132,7 @@ def test_who_comes_and_goes_gets_what_it_gets_alone(seed, wanted, lines) -> None
 
 def test_tokens_are_told_while_others_still_wait_for_theirs() -> None:
     table = random_table(1, 6, seed=5)
-    table.log_probs[:, :, 3] = -50.0  # nothing ends by itself
+    table.log_probs[:, :, EOS] = -50.0  # nothing ends by itself
     engine = Engine(table)
     engine.submit(request(0, GREEDY))
     assert [type(event) for event in engine.step()] == [Told]
@@ -144,6 +145,7 @@ def test_tokens_are_told_while_others_still_wait_for_theirs() -> None:
 
 def test_who_is_cancelled_leaves_and_the_others_do_not_notice() -> None:
     table = random_table(3, 6, seed=1)
+    table.log_probs[:, :, EOS] -= 20.0  # nothing ends at once
     alone = Engine(table)
     alone.submit(request(0, DecodeSpec(max_tokens=8), (1,)))
     expected = answers(run(alone))[0]
@@ -162,11 +164,10 @@ def test_a_cancelled_question_of_the_engine_itself_leaves_with_who_asked() -> No
     table = random_table(2, 6, seed=1)
     engine = Engine(table)
     engine.submit(request(0, DecodeSpec(anti_generic=0.5, max_tokens=3)))
-    while engine.running:
+    for _ in range(100):
         engine.step()
-        if not any(True for _ in range(engine.waiting)):
-            continue
-        break
+        if engine.waiting:  # the question, whose source has not been read
+            break
     engine.cancel(0)
     assert engine.idle
     assert not run(engine)
@@ -175,7 +176,7 @@ def test_a_cancelled_question_of_the_engine_itself_leaves_with_who_asked() -> No
 def test_a_deadline_ends_who_waits_and_who_runs() -> None:
     clock = Clock()
     table = random_table(1, 6, seed=5)
-    table.log_probs[:, :, 3] = -50.0
+    table.log_probs[:, :, EOS] = -50.0
     engine = Engine(table, max_lines=1, clock=clock)
     engine.submit(request(0, GREEDY, deadline=5.0))
     engine.submit(request(1, GREEDY, deadline=3.0))
@@ -198,7 +199,7 @@ def test_the_urgent_overtake_the_others() -> None:
 @pytest.mark.parametrize("bad", [BAD, BAD + 1])
 def test_who_breaks_the_model_fails_alone_and_nothing_is_told_twice(bad: int) -> None:
     log_probs = random_table(4, 6, seed=2).log_probs
-    log_probs[:, :, 3] = -50.0
+    log_probs[:, :, EOS] = -50.0
     table = Fragile(log_probs)
     wanted = [DecodeSpec(beam_size=1 + key % 3, max_tokens=6) for key in range(7)]
     engine = Engine(table)
