@@ -13,8 +13,8 @@ from core.metrics.likelihood import perplexities, perplexity_signature
 from core.metrics.rouge import lead_scores, rouge_scores, rouge_signature
 from core.metrics.text import corpus_scores, signatures, variety
 from core.pipelines.bundle import Bundle
+from core.pipelines.offline import decode_batch
 from core.pipelines.preparing import Examples, Lesson, exchanges_of
-from core.pipelines.respond import decode_batch
 from core.queue.messages import Candidate
 from core.recipes.materials import Algorithm
 from core.specs import DecodeSpec, Task

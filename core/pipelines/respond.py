@@ -1,115 +1,59 @@
-"""The reply way: asks in, replies out, in batches."""
+"""The reply way: asks in, replies out, side by side in the running batch of their model."""
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+import traceback
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import count
+from typing import Any
 
 import structlog
 
-from core.data.batches import pad_sources
-from core.data.running import SENTENCE_END
-from core.decoding.rescoring import without_the_generic
-from core.decoding.search import search
-from core.decoding.step import SIGNS, StepModel
+from core.decoding.engine import Ended, Engine, Event, Failed, Told
 from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError
-from core.models.language_model import last_words
 from core.pipelines.bundle import Bundle
-from core.queue.messages import Ask, Candidate, Reply
-from core.specs import DecodeSpec, parse
-from core.text.kinds import TextTokenizer
+from core.pipelines.questions import Question, engine_of, question_of
+from core.queue.messages import Ask, Reply
+from core.specs.asking import lay_over
 from core.text.stream import TextStream
-from core.text.tokenizer import PAD
-from core.text.vocabulary import Vocabulary, read_source
 
 log = structlog.get_logger()
 
 Send = Callable[[Sequence[tuple[Ask, Reply]]], None]  # hand replies to whoever waits for them
 
 
-def decode_batch(
-    bundle: Bundle,
-    contexts: Sequence[Sequence[str]],
-    specs: Sequence[DecodeSpec],
-    on_piece: Callable[[int, str], None] | None = None,
-) -> list[list[Candidate]]:
-    """Answer each of ``contexts`` (turns, oldest first) by its own spec; best candidate first.
+@dataclass(slots=True)
+class _Course:
+    """One model, and the asks that it is answering."""
 
-    A language model does not answer but goes on: what it says comes after the last turn.
-    ``on_piece`` hears (row, text) as the text of a row becomes certain, piece by piece.
-    """
-    read = [_read(bundle, turns) for turns in contexts]
-    device = next(bundle.model.parameters()).device
-    source, mask = (part.to(device) for part in pad_sources([ids for ids, _ in read]))
-    streams = [TextStream(vocabulary) for _, vocabulary in read]
-
-    def tell(row: int, piece: str) -> None:
-        if on_piece and piece:
-            on_piece(row, piece)
-
-    def on_token(row: int, token: int) -> None:
-        if not specs[row].anti_generic:  # else nothing is certain before all is ranked anew
-            tell(row, streams[row].push(token))
-
-    model = cast("StepModel[Any]", bundle.model)
-    found = search(
-        model,
-        source,
-        mask,
-        specs=[_whole_beam(spec) for spec in specs],
-        on_token=on_token if on_piece else None,
-        banned=[
-            vocabulary.skip_ids(spec.skip)
-            for (_, vocabulary), spec in zip(read, specs, strict=True)
-        ],
-        first=last_words(source, mask) if bundle.plan.model.is_language_model else None,
-        end=_end(bundle.tokenizer),
-        signs=(PAD,) if bundle.tokenizer.end is None else SIGNS,
-    )
-    found = without_the_generic(model, found, specs, device=device)
-    for row, stream in enumerate(streams):
-        for token in found[row][0].tokens if specs[row].anti_generic else ():
-            tell(row, stream.push(token))
-        tell(row, stream.flush())
-    return [
-        [Candidate(vocabulary.decode(one.tokens), one.score) for one in some[: spec.n_best]]
-        for (_, vocabulary), some, spec in zip(read, found, specs, strict=True)
-    ]
+    checkpoint: str
+    engine: Engine[Any]
 
 
-def _whole_beam(spec: DecodeSpec) -> DecodeSpec:
-    """Ask for all that a beam holds where it is ranked anew."""
-    return spec.model_copy(update={"n_best": spec.beam_size}) if spec.anti_generic else spec
+@dataclass(slots=True)
+class _Asked:
+    """An ask on its way."""
 
+    ask: Ask
+    arrived: float  # Unix seconds
+    question: Question
+    course: _Course
+    stream: TextStream | None  # where pieces are wanted
+    said: int = 0  # characters that have been sent as pieces
 
-def _read(bundle: Bundle, turns: Sequence[str]) -> tuple[list[int], Vocabulary]:
-    """Return the ids that the model is to read, and what turns its answer into text.
-
-    A language model hears an end before a text that has no beginning yet.
-    """
-    plan = bundle.plan
-    ids, vocabulary = read_source(
-        turns[-plan.context_turns :],
-        bundle.tokenizer,
-        max_tokens=plan.train.max_source_tokens,
-        copied=plan.model.copy_source,
-    )
-    end = _end(bundle.tokenizer)
-    if plan.model.is_language_model and not ids and end is not None:
-        return [end], vocabulary
-    return ids, vocabulary
-
-
-def _end(tokenizer: TextTokenizer) -> int | None:
-    """Return the id that ends an answer; a closed vocabulary may have a word for that."""
-    if tokenizer.end is not None:
-        return tokenizer.end
-    return next(iter(tokenizer.skip_ids([SENTENCE_END])), None)
+    def piece(self, text: str) -> list[tuple[Ask, Reply]]:
+        """Return what sends ``text``, if there is any."""
+        begins, self.said = self.said, self.said + len(text)
+        return [(self.ask, Reply(id=self.ask.id, piece=text, begins=begins))] if text else []
 
 
 class Responder:
-    """Answers batches of asks with the models that they name."""
+    """Answers asks with the models that they name: ``admit`` them, then ``step`` while ``busy``.
+
+    Every ask gets one end. Those that name the same checkpoint share a running batch, whatever
+    their other options; several models take their steps in turns. One thread owns it.
+    """
 
     def __init__(
         self,
@@ -125,6 +69,10 @@ class Responder:
         self._bundle_of = bundle_of
         self._resolve = resolve
         self._clock = clock
+        self._courses: deque[_Course] = deque()  # who is next comes first
+        self._asked: dict[int, _Asked] = {}
+        self._keys: dict[str, int] = {}  # ask id -> key
+        self._numbers = count()
 
     def warm_up(self, names: Sequence[str]) -> None:
         """Read the models called ``names`` before anybody asks; one that cannot be is left out."""
@@ -134,107 +82,136 @@ class Responder:
             except MalgilError as error:
                 log.warning("a model cannot be made ready", model=name, reason=str(error))
 
-    def answer(self, asks: Sequence[tuple[Ask, float]], send: Send) -> None:
-        """Answer ``asks``, each with the Unix time of its arrival; every one gets an end.
+    @property
+    def busy(self) -> bool:
+        """Whether a step would do something."""
+        return bool(self._asked)
 
-        Asks past their deadline are dropped before they cost anything. Those that name the
-        same checkpoint share a batch, whatever their other options.
+    @property
+    def asks(self) -> int:
+        """How many asks have no end yet."""
+        return len(self._asked)
+
+    def admit(self, asks: Sequence[tuple[Ask, float]], send: Send) -> None:
+        """Take ``asks`` in, each with the Unix time of its arrival.
+
+        What is wrong with one of them ends it here, as does a deadline that has passed.
         """
-        groups: dict[str, list[_Waiting]] = defaultdict(list)
         for ask, arrived in asks:
             try:
-                checkpoint, spec = self._admit(ask)
+                self._admit(ask, arrived)
             except Exception as error:
                 send([(ask, _failed(ask, error))])
-                continue
-            groups[checkpoint].append(_Waiting(ask, arrived, spec))
-        for checkpoint, group in groups.items():
-            self._answer_group(checkpoint, group, send)
 
-    def _admit(self, ask: Ask) -> tuple[str, DecodeSpec]:
-        """Return checkpoint and options of ``ask``; raises what is wrong with it."""
+    def give_up(self, ids: Collection[str], send: Send, *, reason: str) -> None:
+        """End the asks called ``ids``; those that are not known have ended, or are elsewhere."""
+        for id_ in ids:
+            key = self._keys.get(id_)
+            if key is not None:
+                self._asked[key].course.engine.cancel(key)
+                send([self._ended(key, ReplyTimeoutError(reason))])
+        self._drop_idle()
+
+    def step(self, send: Send) -> None:
+        """Take a step with the model whose turn it is, and send what came of it."""
+        if not self._courses:
+            return
+        course = self._courses[0]
+        self._courses.rotate(-1)
+        try:
+            told = [reply for event in course.engine.step() for reply in self._heard(event)]
+        except Exception as error:  # none of one ask: the engine would have said so
+            told = self._broken(course, error)
+        if told:
+            send(told)
+        if course.engine.idle:
+            self._courses.remove(course)
+
+    def _admit(self, ask: Ask, arrived: float) -> None:
         if self._clock() >= ask.deadline:
             raise ReplyTimeoutError("the deadline passed while the ask was waiting")
         checkpoint = self._resolve(ask.model)
-        return checkpoint, decode_spec(self._bundle_of(checkpoint).plan.decode, ask)
-
-    def _answer_group(self, checkpoint: str, group: Sequence["_Waiting"], send: Send) -> None:
-        """Answer asks of one checkpoint together; if that breaks, each by itself."""
-        try:
-            send(self._decode(checkpoint, group, send))
-        except Exception as error:
-            for one in group:
-                if len(group) == 1 or one.begun:  # nobody hears the start of a reply twice
-                    send([(one.ask, _failed(one.ask, error))])
-                else:
-                    self._answer_group(checkpoint, [one], send)
-
-    def _decode(
-        self, checkpoint: str, group: Sequence["_Waiting"], send: Send
-    ) -> list[tuple[Ask, Reply]]:
-        began = self._clock()
         bundle = self._bundle_of(checkpoint)
-
-        def tell(row: int, piece: str) -> None:
-            if group[row].ask.stream:
-                group[row].begun = True
-                send([(group[row].ask, Reply(id=group[row].ask.id, piece=piece))])
-
-        streamed = any(one.ask.stream for one in group)
-        contexts, specs = [one.ask.turns for one in group], [one.spec for one in group]
-        answers = decode_batch(bundle, contexts, specs, tell if streamed else None)
-        spent_ms = (self._clock() - began) * 1e3
-        return [
-            (
-                one.ask,
-                Reply(
-                    id=one.ask.id,
-                    candidates=tuple(candidates),
-                    model_ms=spent_ms,
-                    queue_ms=(began - one.arrived) * 1e3,
-                    batch=len(group),
-                    checkpoint=checkpoint,
-                ),
+        question = question_of(bundle, ask.turns, lay_over(bundle.plan.decode, ask.decode))
+        course = self._course(checkpoint, bundle)
+        key = next(self._numbers)
+        try:
+            course.engine.submit(
+                question.request(key, priority=ask.priority, deadline=ask.deadline)
             )
-            for one, candidates in zip(group, answers, strict=True)
-        ]
+        finally:
+            self._drop_idle()
+        stream = question.stream() if ask.stream else None
+        self._asked[key] = _Asked(ask, arrived, question, course, stream)
+        self._keys[ask.id] = key
 
+    def _course(self, checkpoint: str, bundle: Bundle) -> _Course:
+        for course in self._courses:
+            if course.checkpoint == checkpoint:
+                return course
+        course = _Course(checkpoint, engine_of(bundle, clock=self._clock))
+        self._courses.append(course)
+        return course
 
-@dataclass(slots=True)
-class _Waiting:
-    """An ask on its way through a batch."""
+    def _drop_idle(self) -> None:
+        for course in [one for one in self._courses if one.engine.idle]:
+            self._courses.remove(course)
 
-    ask: Ask
-    arrived: float  # Unix seconds
-    spec: DecodeSpec
-    begun: bool = False  # whether a piece of its reply has been sent
+    def _heard(self, event: Event) -> list[tuple[Ask, Reply]]:
+        """Return what is to be sent because of ``event``."""
+        asked = self._asked[event.key]
+        match event:
+            case Told(_, tokens):
+                if asked.stream is None:
+                    return []
+                return asked.piece("".join(map(asked.stream.push, tokens)))
+            case Ended():
+                rest = asked.stream.flush() if asked.stream else ""
+                return [*asked.piece(rest), self._answered(event)]
+            case Failed(key, error):
+                return [self._ended(key, error)]
 
+    def _answered(self, end: Ended) -> tuple[Ask, Reply]:
+        try:
+            reply = self._reply(self._asked[end.key], end)
+        except Exception as error:
+            return self._ended(end.key, error)
+        return self._forget(end.key).ask, reply
 
-def decode_spec(own: DecodeSpec, ask: Ask) -> DecodeSpec:
-    """Lay the options of ``ask`` over the model's ``own``; raises SpecError naming the field.
+    def _reply(self, asked: _Asked, end: Ended) -> Reply:
+        return Reply(
+            id=asked.ask.id,
+            candidates=tuple(
+                asked.question.candidate(one, details=asked.ask.details) for one in end.hypotheses
+            ),
+            model_ms=(self._clock() - end.began) * 1e3,
+            queue_ms=(end.began - asked.arrived) * 1e3,
+            batch=end.company,
+            checkpoint=asked.course.checkpoint,
+        )
 
-    What was asked for decides about the rest: whoever wants several answers gets a beam, and
-    whoever wants words drawn by chance gets none.
-    """
-    asked = ask.decode
-    chosen = {**own.model_dump(), **asked}
-    if "temperature" in asked:
-        chosen |= {"beam_size": asked.get("beam_size", 1), "n_best": asked.get("n_best", 1)}
-    elif max(asked.get("beam_size", 1), asked.get("n_best", 1)) > 1:
-        chosen["temperature"] = None
-    if "n_best" in asked and "beam_size" not in asked:
-        chosen["beam_size"] = max(chosen["beam_size"], chosen["n_best"])
-    elif "beam_size" in asked and "n_best" not in asked:
-        chosen["n_best"] = min(chosen["n_best"], chosen["beam_size"])
-    if chosen["beam_size"] == 1 and "anti_generic" not in asked:
-        chosen["anti_generic"] = 0.0
-    return parse(DecodeSpec, chosen, within="decode")
+    def _ended(self, key: int, error: Exception) -> tuple[Ask, Reply]:
+        ask = self._forget(key).ask
+        return ask, _failed(ask, error)
+
+    def _broken(self, course: _Course, error: Exception) -> list[tuple[Ask, Reply]]:
+        """End all asks of an engine that cannot go on."""
+        keys = [key for key, asked in self._asked.items() if asked.course is course]
+        for key in keys:
+            course.engine.cancel(key)
+        return [self._ended(key, error) for key in keys]
+
+    def _forget(self, key: int) -> _Asked:
+        asked = self._asked.pop(key)
+        self._keys.pop(asked.ask.id, None)
+        return asked
 
 
 def _failed(ask: Ask, error: Exception) -> Reply:
     """Return the end of ``ask`` that raises ``error`` again where it is waited for."""
     if not isinstance(error, MalgilError):
-        log.error("an ask failed", ask=ask.id, model=ask.model, exc_info=error)
+        trace = "".join(traceback.format_exception(error))  # not what the variables held
+        log.error("an ask failed", ask=ask.id, model=ask.model, trace=trace)
         message = "the model failed on this input"
         return Reply(id=ask.id, error=MalgilError.__name__, message=message)
     return Reply(

@@ -16,7 +16,7 @@ from core.decoding.search import search
 from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, read_bundle
 from core.pipelines.learn import Finished, learn
-from core.pipelines.respond import decode_batch
+from core.pipelines.offline import decode_batch
 from core.recipes.materials import Material
 from core.specs import DecodeSpec, Plan, merge
 from core.text.tokenizer import SPECIALS, UNK

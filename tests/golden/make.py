@@ -10,7 +10,7 @@ from pathlib import Path
 from core.data.examples import Example, Text
 from core.pipelines.bundle import FORMAT, read_bundle
 from core.pipelines.learn import Finished, learn
-from core.pipelines.respond import decode_batch
+from core.pipelines.offline import decode_batch
 from core.specs import DecodeSpec, Plan, merge
 from tests.core.pipelines.small import PAIRS, SAID, every_split, small_plan
 

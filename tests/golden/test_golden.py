@@ -7,7 +7,7 @@ import pytest
 
 from core.pipelines.bundle import read_bundle
 from core.pipelines.formats import FORMATS
-from core.pipelines.respond import decode_batch
+from core.pipelines.offline import decode_batch
 from tests.golden.make import wish
 
 STORED = sorted(Path(__file__).parent.glob("*.safetensors"))

@@ -8,7 +8,7 @@ from core.models.build import build
 from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, read_bundle, write_bundle
 from core.pipelines.looking import attention_maps
-from core.pipelines.respond import decode_batch
+from core.pipelines.offline import decode_batch
 from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec
 from core.text.kinds import train_tokenizer
 

@@ -5,7 +5,7 @@ from core.errors import InputError
 from core.metrics.text import corpus_scores
 from core.pipelines.bundle import read_bundle
 from core.pipelines.learn import Finished, Saved, Stage, learn
-from core.pipelines.respond import decode_batch
+from core.pipelines.offline import decode_batch
 from core.specs import merge
 from core.training.events import Measured, Validated
 from tests.core.pipelines.small import PAIRS, SAID, TALKS, every_split, small_plan

@@ -1,14 +1,15 @@
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
+import torch
 
 from core.errors import NotFoundError
 from core.models.seq2seq import Seq2Seq
 from core.pipelines.bundle import Bundle, Models, read_bundle
 from core.pipelines.learn import learn
-from core.pipelines.respond import Responder, decode_batch, decode_spec
+from core.pipelines.offline import decode_batch
+from core.pipelines.respond import Responder
 from core.queue.messages import Ask, Reply
-from core.specs import DecodeSpec
 from tests.core.pipelines.small import LANGUAGE, PAIRS, SAID, TALE, every_split, small_plan
 
 
@@ -18,28 +19,35 @@ def data(tmp_path_factory) -> bytes:
     return last.data
 
 
+@dataclass
 class Poisoned:
-    """A model that dies at the third step of any batch whose sources hold a certain token."""
+    """A model that dies at the third step of any batch with a source that holds a certain token."""
 
-    def __init__(self, model: Seq2Seq, poison: int) -> None:
-        self.model = model
-        self.poison = poison
+    model: Seq2Seq
+    poison: int
+    tells_attention: bool = True
 
     def parameters(self):
         return self.model.parameters()
 
     def start(self, source, mask):
-        self.left = 3 if (source == self.poison).any() else 1000
-        return self.model.start(source, mask)
+        ill = (source == self.poison).any(1)
+        return torch.where(ill, 3, 1000), self.model.start(source, mask)
 
     def step(self, tokens, state):
-        self.left -= 1
-        if not self.left:
+        left, inner = state
+        if (left == 1).any():
             raise RuntimeError("out of memory")
-        return self.model.step(tokens, state)
+        logits, attention, inner = self.model.step(tokens, inner)
+        return logits, attention, (left - 1, inner)
 
     def select(self, state, rows):
-        return self.model.select(state, rows)
+        left, inner = state
+        return left[rows], self.model.select(inner, rows)
+
+    def join(self, states):
+        lefts, inners = zip(*states, strict=True)
+        return torch.cat(lefts), self.model.join(inners)
 
 
 class Scene:
@@ -47,7 +55,6 @@ class Scene:
 
     def __init__(self, data: bytes) -> None:
         self.sent: list[tuple[Ask, Reply]] = []
-        self.calls: list[int] = []
         self.fetched: list[str] = []
         self.time = 100.0
 
@@ -72,15 +79,26 @@ class Scene:
 
         self.responder = Responder(bundle_of=bundle_of, resolve=resolve, clock=lambda: self.time)
 
-    def answer(self, *asks: Ask) -> dict[str, Reply]:
-        """Answer ``asks``; the final reply of each, by id."""
-        self.responder.answer([(ask, 99.0) for ask in asks], self._send)
+    def admit(self, *asks: Ask) -> None:
+        self.responder.admit([(ask, 99.0) for ask in asks], self.send)
+
+    def finish(self) -> dict[str, Reply]:
+        """Go on to the end of everything; the final reply to each ask, by its id."""
+        while self.responder.busy:
+            self.responder.step(self.send)
         final = [(ask.id, reply) for ask, reply in self.sent if reply.final]
-        assert len(final) == len(dict(final)) == len(asks), "each ask ends exactly once"
+        assert len(final) == len(dict(final)), "each ask ends exactly once"
+        assert self.responder.asks == 0
         return dict(final)
 
-    def _send(self, replies) -> None:
-        self.calls.append(len(replies))
+    def answer(self, *asks: Ask) -> dict[str, Reply]:
+        """Answer ``asks``, all there at once; the final reply to each, by its id."""
+        self.admit(*asks)
+        replies = self.finish()
+        assert {one.id for one in asks} <= replies.keys()
+        return replies
+
+    def send(self, replies) -> None:
         self.sent += replies
 
     def pieces(self, id_: str) -> str:
@@ -108,7 +126,6 @@ def test_asks_with_different_options_share_a_batch_and_each_gets_its_own(scene) 
     assert replies["b"].candidates[0].text == "천만에요."
     assert replies["c"].candidates[0].text == "hi"
     assert {reply.batch for reply in replies.values()} == {3}
-    assert scene.calls == [3]
     assert replies["a"].queue_ms == pytest.approx(1000.0)
 
 
@@ -169,14 +186,86 @@ def test_what_breaks_a_batch_breaks_only_the_ask_that_did_it(scene) -> None:
     assert replies["c"].candidates[0].text == "좋은 꿈 꾸세요."
 
 
-def test_a_stream_that_had_begun_ends_with_an_error_and_never_starts_again(scene) -> None:
+def test_a_stream_whose_company_breaks_goes_on_and_says_nothing_twice(scene) -> None:
     greedy = {"beam_size": 1}
     replies = scene.answer(
         ask("a", "hello", model="twin", stream=True, decode=greedy),
-        ask("b", "독", model="twin", decode=greedy),
+        ask("b", "독", model="twin", stream=True, decode=greedy),
     )
-    assert replies["a"].error == "MalgilError"
-    assert scene.pieces("a") == "h"
+    assert scene.pieces("a") == replies["a"].candidates[0].text == "hi there"
+    assert replies["b"].error == "MalgilError"
+
+
+def test_asks_come_and_go_while_others_are_answered(scene) -> None:
+    scene.admit(ask("a", "안녕하세요", stream=True))
+    scene.responder.step(scene.send)
+    scene.admit(ask("b", "hello"), ask("late", "hello", deadline=99.0))
+    assert scene.responder.asks == 2
+    scene.responder.step(scene.send)
+    scene.responder.give_up(["a", "nobody"], scene.send, reason="it has left")
+    replies = scene.finish()
+    assert (replies["a"].error, replies["a"].message) == ("ReplyTimeoutError", "it has left")
+    assert (replies["b"].candidates[0].text, replies["b"].batch) == ("hi there", 2)
+    assert replies["late"].error == "ReplyTimeoutError"
+
+
+def test_a_deadline_counts_while_an_ask_is_being_answered(scene) -> None:
+    scene.admit(ask("a", "hello", deadline=101.0), ask("b", "good night"))
+    scene.responder.step(scene.send)
+    scene.time = 101.5
+    replies = scene.finish()
+    assert replies["a"].error == "ReplyTimeoutError"
+    assert replies["b"].candidates[0].text == "sleep well"
+    assert replies["b"].queue_ms == pytest.approx(1000.0)
+    assert replies["b"].model_ms == pytest.approx(1500.0)
+
+
+def test_models_take_their_steps_in_turns(scene) -> None:
+    asked = [ask(str(i), "hello", stream=True, decode={"beam_size": 1}) for i in range(6)]
+    others = [replace(one, id=f"{one.id}'", model="twin") for one in asked]
+    scene.admit(*asked, *others)
+    for _ in range(4):
+        scene.responder.step(scene.send)
+    heard = [scene.pieces(one.id) for one in (*asked, *others)]
+    assert heard[0]
+    assert len(set(heard)) == 1, "after an even number of steps, all are as far"
+    scene.finish()
+
+
+def test_pieces_say_where_they_belong(scene) -> None:
+    scene.answer(ask("a", "안녕하세요", stream=True))
+    pieces = [reply for _, reply in scene.sent if not reply.final]
+    assert len(pieces) > 1
+    for before, piece in enumerate(pieces):
+        assert piece.begins == len("".join(one.piece for one in pieces[:before]))
+
+
+def test_a_stop_ends_a_reply_before_itself_whole_or_streamed(scene) -> None:
+    stop = {"stop": ["하세요"]}
+    replies = scene.answer(
+        ask("a", "안녕하세요", decode=stop),
+        ask("b", "안녕하세요", decode=stop, stream=True),
+    )
+    assert replies["a"].candidates[0].text == replies["b"].candidates[0].text == "네, 안녕"
+    assert scene.pieces("b") == "네, 안녕"
+
+
+def test_how_a_reply_came_about_is_told_where_it_is_asked(scene) -> None:
+    replies = scene.answer(
+        ask("a", "hello", details=True, decode={"n_best": 2}),
+        ask("b", "hello", decode={"alignments": True}),
+        ask("c", "hello"),
+    )
+    assert replies["c"].candidates[0].details is None
+    for one in replies["a"].candidates:
+        assert "".join(one.details.tokens).replace("▁", " ").strip() == one.text
+        total = sum(one.details.log_probs)
+        assert one.score == pytest.approx(total / len(one.details.log_probs), abs=1e-4)
+        assert one.details.alignment is one.details.source is None
+    told = replies["b"].candidates[0].details
+    assert "".join(told.source).replace("▁", " ").strip() == "hello"
+    assert len(told.alignment) == len(told.tokens)
+    assert all(sum(row) == pytest.approx(1.0, abs=1e-4) for row in told.alignment)
 
 
 def test_a_model_that_cannot_be_made_ready_does_not_keep_the_others_from_it(scene) -> None:
@@ -225,20 +314,3 @@ def test_a_word_that_a_closed_vocabulary_lacks_is_named(teller) -> None:
     assert replies["a"].error == "InputError"
     assert "wolf" in replies["a"].message
     assert replies["b"].error is None
-
-
-@pytest.mark.parametrize(
-    ("own", "asked", "chosen"),
-    [
-        ({"beam_size": 4}, {"temperature": 0.7}, {"beam_size": 1, "temperature": 0.7}),
-        ({"beam_size": 4}, {"n_best": 6}, {"beam_size": 6, "n_best": 6}),
-        ({"beam_size": 4, "n_best": 4}, {"beam_size": 2}, {"beam_size": 2, "n_best": 2}),
-        ({"beam_size": 1, "temperature": 0.7}, {"beam_size": 3}, {"temperature": None}),
-        ({"beam_size": 1, "temperature": 0.7}, {"max_tokens": 3}, {"temperature": 0.7}),
-        ({}, {"skip": ["a"]}, {"skip": ("a",)}),
-        ({"anti_generic": 0.3}, {"beam_size": 1}, {"anti_generic": 0.0}),
-    ],
-)
-def test_what_is_asked_decides_about_the_rest(own, asked, chosen) -> None:
-    found = decode_spec(DecodeSpec(**own), ask("a", "b", decode=asked)).model_dump()
-    assert {key: found[key] for key in chosen} == chosen
