@@ -15,3 +15,10 @@ def matrix_dtype(parameter: Tensor) -> torch.dtype:
     if parameter.dtype == torch.float32 and torch.is_autocast_enabled(device):
         return torch.get_autocast_dtype(device)
     return parameter.dtype
+
+
+def fast_bf16(device: torch.device) -> bool:
+    """Return whether products in bf16 are worth their rounding on ``device``."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return bool(torch.cpu._is_amx_tile_supported())  # torch has no public name for it

@@ -10,7 +10,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from core.models.cells import State
+from core.models.cells import STATES, State
 from core.models.dropout import LockedDropout
 from core.models.dropout import dropout as make_dropout
 from core.models.recurrence import Recurrence
@@ -122,9 +122,19 @@ class RecurrentStack(nn.Module):
             for number in range(layers)
         )
 
+    def recurrent_layers(self) -> list[RecurrentLayer]:
+        """Return the layers, the lowest first."""
+        return [cast(RecurrentLayer, layer) for layer in self.layers]
+
+    def start(self, inputs: Tensor) -> State:
+        """Return zeros (B, L, M) for as many rows as ``inputs`` (B, ...) has."""
+        one = self.recurrent_layers()[0].recurrences()[0]
+        size = (inputs.size(0), len(self.layers), self.output_dim)
+        return (inputs.new_zeros(size, dtype=one.bias.dtype),) * STATES[one.cell]
+
     def draw(self, inputs: Tensor) -> Draw:
         """Decide once what is dropped while rows like ``inputs`` (B, ...) are walked in steps."""
-        layers = [cast(RecurrentLayer, layer) for layer in self.layers]
+        layers = self.recurrent_layers()
         between = inputs.new_empty(inputs.size(0), 1, self.output_dim)
         locked = self.dropout if isinstance(self.dropout, LockedDropout) else None
         return Draw(

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from core.models.precision import fast_bf16
 from core.specs import TrainSpec
 
 # bf16 against fp32 over one update, 64 rows of 20 tokens, one thread of a Xeon with AMX: width 32
@@ -50,18 +51,12 @@ def choose_precision(spec: TrainSpec, parameters: Iterable[nn.Parameter]) -> Pre
     device = held[0].device
     if spec.precision != "auto":
         return Precision(device, spec.precision, "as the plan says")
-    if not _fast_bf16(device):
+    if not fast_bf16(device):
         return Precision(device, "fp32", f"this {device.type} is not faster in bf16")
     width = max((min(one.shape) for one in held if one.dim() > 1), default=0)
     if width < _WIDE:
         return Precision(device, "fp32", f"a model of width {width} gains nothing from bf16")
     return Precision(device, "bf16", f"this {device.type} is faster in bf16 at width {width}")
-
-
-def _fast_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return bool(torch.cpu._is_amx_tile_supported())  # torch has no public name for it
 
 
 def to_device(batch: BatchT, device: torch.device) -> BatchT:

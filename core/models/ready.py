@@ -1,0 +1,149 @@
+"""A network made ready to answer: weights packed, and a table where a product was always the same.
+
+What is replaced are parts of a network; how it decodes is written once, and stays. Training never
+meets a ready network.
+"""
+
+import copy
+from typing import TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from core.models.build import Network
+from core.models.decoders import RecurrentDecoder
+from core.models.encoders import RecurrentEncoder
+from core.models.generators import Generator
+from core.models.precision import fast_bf16, widened
+from core.models.products import SMALL, Multiplied, Packing
+from core.models.seq2seq import Seq2Seq
+from core.models.stack import RecurrentStack
+from core.models.text_readers import RecurrentReader, WindowReader
+from core.models.walks import ReadyStack, input_part
+from core.specs.serving import ServingPrecision
+
+TABLE_LIMIT = 64 << 20  # bytes of a table; what is larger is multiplied at each step
+NARROW = 128  # a network of this width is not faster in fewer bits
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+
+
+class ReadyGenerator(nn.Module):
+    """The output layer, for one step at a time."""
+
+    def __init__(self, learned: Generator, packing: Packing, *, bound: float | None) -> None:
+        """``bound``: what no feature is larger than, if that is known."""
+        super().__init__()
+        self.vocabulary_size = learned.vocabulary_size
+        self.product = packing.product(learned.weight, learned.bias, bound=bound)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return logits (..., V) of ``features`` (..., F)."""
+        logits: Tensor = self.product(features)
+        return logits
+
+    def log_probs(self, features: Tensor) -> Tensor:
+        """Return log probabilities (B, V) of the word after ``features`` (B, F)."""
+        return widened(self(features)).log_softmax(-1)
+
+
+def choose_multiplied(network: nn.Module, precision: ServingPrecision) -> Multiplied:
+    """Return what ``precision`` comes to for ``network`` on this machine."""
+    if precision != "auto":
+        return precision
+    held = list(network.parameters())
+    width = max((min(one.shape) for one in held if one.dim() > 1), default=0)
+    return "bf16" if width >= NARROW and fast_bf16(held[0].device) else "fp32"
+
+
+@torch.no_grad()
+def make_ready(network: Network, precision: ServingPrecision, *, small: int = SMALL) -> Network:
+    """Return ``network`` for decoding alone, with its products in ``precision``.
+
+    The one that is given stays as it is, and they share what both need. Weights of fewer than
+    ``small`` numbers stay in float32. On a GPU, whose own libraries do this better, nothing
+    changes.
+    """
+    if not next(network.parameters()).is_cpu:
+        return network.eval()
+    packing = Packing(choose_multiplied(network, precision), small)
+    kept = {id(one): one for one in network.parameters()}
+    ready = copy.deepcopy(network, kept).eval()
+    generator = ReadyGenerator(network.generator, packing, bound=_feature_bound(network))
+    ready.generator = cast(Generator, generator)
+    tabled = _put_table(ready, packing)
+    if isinstance(ready, Seq2Seq) and isinstance(ready.decoder, RecurrentDecoder):
+        _put_combine(ready, ready.decoder, packing)
+    _replace(ready, packing, tabled)
+    return ready
+
+
+def _replace(part: nn.Module, packing: Packing, tabled: dict[nn.Module, int]) -> None:
+    """Put ready parts in the place of learned ones, wherever they are in ``part``."""
+    for name, child in part.named_children():
+        if isinstance(child, RecurrentStack):
+            setattr(part, name, ReadyStack(child, packing, tabled=tabled.get(child, 0)))
+        elif isinstance(child, nn.Linear) and child.weight.numel() >= packing.small:
+            setattr(part, name, packing.product(child.weight, child.bias))
+        else:
+            _replace(child, packing, tabled)
+
+
+def _put_combine(ready: Seq2Seq, decoder: RecurrentDecoder, packing: Packing) -> None:
+    combine = decoder.combine
+    if combine is not None:
+        bound = _found_bound(ready, decoder)
+        product = packing.product(combine.weight, combine.bias, bound=bound)
+        decoder.combine = cast(nn.Linear, product)
+
+
+def _put_table(ready: Network, packing: Packing) -> dict[nn.Module, int]:
+    """Let the words that a recurrent decoder hears come as what its lowest layer makes of them.
+
+    Returns that decoder's layers and how many of their inputs the table stands for; nothing where
+    the embedding itself is needed, or the table is too large.
+    """
+    name, stack = _hearing(ready)
+    if stack is None:
+        return {}
+    embedding = cast(nn.Embedding, getattr(ready, name))
+    lowest = stack.recurrent_layers()[0].recurrences()
+    parts = [input_part(one) for one in lowest]
+    dim, words = embedding.embedding_dim, embedding.num_embeddings
+    width = sum(weight.size(0) for weight, _ in parts)
+    added = stack.residual and parts[0][0].size(1) == stack.output_dim
+    if added or 4 * width * words > TABLE_LIMIT:
+        return {}
+    weight = torch.cat([weight[:, :dim] for weight, _ in parts])
+    product = packing.product(weight, torch.cat([bias for _, bias in parts]))
+    table = nn.Parameter(product(embedding.weight), requires_grad=False)
+    setattr(ready, name, nn.Embedding(words, table.size(1), _weight=table))
+    return {stack: dim}
+
+
+def _hearing(ready: Network) -> tuple[str, RecurrentStack | None]:
+    """Return the name of the embedding that decoding hears by, and the layers that hear it."""
+    if isinstance(ready, Seq2Seq):
+        decoder = ready.decoder
+        return "target_embedding", decoder.stack if isinstance(decoder, RecurrentDecoder) else None
+    reader = ready.reader
+    if isinstance(reader, RecurrentReader | WindowReader):
+        return "embedding", reader.stack
+    return "embedding", None
+
+
+def _feature_bound(network: Network) -> float | None:
+    """Return what no number that the output layer reads is larger than, if that is known."""
+    if not isinstance(network, Seq2Seq) or not isinstance(network.decoder, RecurrentDecoder):
+        return None
+    decoder = network.decoder
+    if decoder.combine is not None and decoder.attention is not None:
+        return 1.0  # a tanh made them
+    return _found_bound(network, decoder) if decoder.combine is None else None
+
+
+def _found_bound(network: Seq2Seq, decoder: RecurrentDecoder) -> float | None:
+    """Return the same of what a decoder's layers and the memory make: states, and their means."""
+    encoder = network.encoder
+    plain = isinstance(encoder, RecurrentEncoder) and not encoder.stack.residual
+    return 1.0 if plain and not decoder.stack.residual else None
