@@ -1,5 +1,6 @@
 """The pieces that requests share: texts, names, decoding options, pages."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from core.specs import Name
+from core.errors import SpecError
+from core.specs import DecodeSpec, Name, decoding, lay_over
 
 TEXT_LIMIT = 10_000  # characters
 LARGEST_ID = 2**63 - 1  # what a database column holds
@@ -57,16 +59,16 @@ def _unlike_an_id(name: str) -> str:
     raise ValueError("a name cannot look like an id")
 
 
-Storable = Annotated[
-    str,
-    AfterValidator(_storable),
-    Field(json_schema_extra={"pattern": r"^[^\x00]*$"}),
-]
+_STORABLE = AfterValidator(_storable)
+_WITHOUT_NUL = Field(json_schema_extra={"pattern": r"^[^\x00]*$"})
+
+Storable = Annotated[str, _STORABLE, _WITHOUT_NUL]
 Text = Annotated[
     Storable, StringConstraints(min_length=1, max_length=TEXT_LIMIT), AfterValidator(_with_words)
 ]
 TextOrNothing = Annotated[Storable, StringConstraints(max_length=TEXT_LIMIT)]
-Skipped = Annotated[Storable, StringConstraints(min_length=1, max_length=200)]
+Phrase = Annotated[decoding.Phrase, _STORABLE, _WITHOUT_NUL]
+Prefix = Annotated[str, StringConstraints(max_length=2000), _STORABLE, _WITHOUT_NUL]
 Label = Annotated[Storable, StringConstraints(min_length=1, max_length=200)]
 Language = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,2}$", max_length=16)
@@ -91,39 +93,69 @@ AfterId = Annotated[
 ]
 
 
+def _option(name: str) -> Any:
+    """Return the field of a decoding option: limits and meaning are the spec's; none is given."""
+    own = DecodeSpec.model_fields[name]
+    limits = {key: value for limit in own.metadata for key, value in asdict(limit).items()}
+    return Field(default=None, description=own.description, **limits)
+
+
 class Decode(Request):
-    """How to search for this one reply; what is left out is as the model was trained with."""
+    """How to search for this one reply; what is left out is as the model was trained with.
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"beam_size": 4, "n_best": 3}]})
+    What is asked for decides about the rest: a phrase that is required brings a beam, and a
+    temperature leaves it out. ``null`` switches ``temperature``, ``top_k`` or ``top_p`` off, and
+    says nothing elsewhere.
+    """
 
-    beam_size: int | None = Field(default=None, ge=1, le=16)
-    n_best: int | None = Field(default=None, ge=1, le=16)
-    length_penalty: float | None = Field(default=None, ge=0.0, le=2.0)
-    max_tokens: int | None = Field(default=None, ge=1, le=512)
-    temperature: float | None = Field(
-        default=None, gt=0, le=10, description="Draw words by chance; there is no beam then."
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"beam_size": 4, "n_best": 3},
+                {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "seed": 7},
+                {"required": ["reset link"], "stop": ["\n"], "max_tokens": 40},
+            ]
+        }
     )
-    seed: int | None = Field(default=None, ge=0, lt=2**31, description="Of what is drawn.")
-    skip: list[Skipped] | None = Field(
-        default=None, max_length=100, description="Words that are never said."
-    )
-    anti_generic: float | None = Field(
-        default=None, ge=0, le=2, description="Of a beam, what would suit anybody counts less."
-    )
+
+    beam_size: int | None = _option("beam_size")
+    n_best: int | None = _option("n_best")
+    length_penalty: float | None = _option("length_penalty")
+    coverage_penalty: float | None = _option("coverage_penalty")
+    beam_groups: int | None = _option("beam_groups")
+    diversity: float | None = _option("diversity")
+    anti_generic: float | None = _option("anti_generic")
+    temperature: float | None = _option("temperature")
+    top_k: int | None = _option("top_k")
+    top_p: float | None = _option("top_p")
+    seed: int | None = _option("seed")
+    min_tokens: int | None = _option("min_tokens")
+    max_tokens: int | None = _option("max_tokens")
+    no_repeat_ngram: int | None = _option("no_repeat_ngram")
+    repetition_penalty: float | None = _option("repetition_penalty")
+    skip: list[Phrase] | None = _option("skip")
+    banned: list[Phrase] | None = _option("banned")
+    required: list[Phrase] | None = _option("required")
+    prefix: Prefix | None = _option("prefix")
+    stop: list[Phrase] | None = _option("stop")
+    alignments: bool | None = _option("alignments")
 
     @model_validator(mode="after")
-    def _no_more_than_the_beam(self) -> "Decode":
-        if self.n_best and self.beam_size and self.n_best > self.beam_size:
-            raise ValueError(f"n_best ({self.n_best}) cannot exceed beam_size ({self.beam_size})")
-        if self.temperature and max(self.beam_size or 1, self.n_best or 1) > 1:
-            raise ValueError("temperature: sampling has no beam; beam_size must be 1")
-        if self.anti_generic and (self.beam_size == 1 or self.temperature):
-            raise ValueError("anti_generic: there is nothing to rank anew without a beam")
+    def _goes_together(self) -> "Decode":
+        try:
+            lay_over(DecodeSpec(), self.chosen(), within="")
+        except SpecError as error:
+            raise ValueError(str(error)) from error
         return self
 
     def chosen(self) -> dict[str, Any]:
         """Return only what was said."""
-        return self.model_dump(exclude_none=True)
+        return {
+            name: value
+            for name, option in DecodeSpec.model_fields.items()
+            if name in self.model_fields_set
+            and ((value := getattr(self, name)) is not None or option.default is None)
+        }
 
 
 class Page(BaseModel, Generic[ItemT]):
