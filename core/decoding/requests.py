@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from core.decoding.required import refuse_unsayable
 from core.decoding.step import StateT, StepModel, Wish
 from core.errors import InputError
 
@@ -23,6 +24,12 @@ class Request:
         return len(self.wish.scripts) or max(spec.beam_size, spec.n_best)
 
     @property
+    def first_lines(self) -> int:
+        """How many lines it begins with: a beam grows from one."""
+        spec = self.wish.spec
+        return len(self.wish.scripts) or (1 if spec.beam_size > 1 else spec.n_best)
+
+    @property
     def tokens(self) -> int:
         """How many tokens have to be held for it at most."""
         longest = max(map(len, self.wish.scripts), default=self.wish.spec.max_tokens)
@@ -37,6 +44,8 @@ def refuse_impossible(request: Request, model: StepModel[StateT]) -> None:
             f"the prefix has {len(wish.prefix)} tokens, max_tokens is {spec.max_tokens}",
             field="decode.prefix",
         )
+    if wish.required:
+        refuse_unsayable(wish)
     for name in ("alignments", "coverage_penalty"):
         if getattr(spec, name) and not getattr(model, "tells_attention", True):
             raise InputError(

@@ -72,12 +72,12 @@ def refuse_unsayable(wish: Wish) -> None:
     need = len(wish.prefix) + phrases.need(phrases.begin(wish.prefix))
     if need > wish.spec.max_tokens:
         reason = f"takes {need} tokens with its prefix, more than max_tokens"
-        raise InputError(f"required: this {reason} ({wish.spec.max_tokens})", field="required")
+        raise InputError(f"required: this {reason} ({wish.spec.max_tokens})", field="decode.required")
     for phrase in phrases.all:
         if wish.end in phrase or not set(wish.never).isdisjoint(phrase):
-            raise InputError("required: a phrase has words that are never said", field="required")
+            raise InputError("required: a phrase has words that are never said", field="decode.required")
         if not all(texts.allowed(phrase[:place], word) for place, word in enumerate(phrase)):
-            raise InputError("required: a phrase contains a banned text", field="required")
+            raise InputError("required: a phrase contains a banned text", field="decode.required")
 
 
 class Banks:

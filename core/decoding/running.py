@@ -67,21 +67,22 @@ class RunningBatch(Generic[StateT]):
 
     @torch.inference_mode()
     def join(self, opening: Opening[StateT]) -> None:
-        """Take requests in, whose sources have been read."""
-        rows: list[int] = []
-        firsts: list[int] = []
-        for row, request in enumerate(opening.requests):
-            pool = _pool_of(request.wish)
-            count = self._pools[pool].begin(request.key, request.wish, max(len(request.source), 1))
-            before = self.lines + len(rows)
-            self._where[pool] += range(before, before + count)
-            rows += [row] * count
-            firsts += [request.wish.first] * count
-            self.requests[request.key] = request
+        """Take requests in, whose sources have been read; all of them, or none if this raises."""
+        requests = opening.requests
+        counts = [request.first_lines for request in requests]
+        rows = [row for row, count in enumerate(counts) for _ in range(count)]
         state = opening.state
-        if len(rows) > len(opening.requests):
+        if len(rows) > len(requests):
             state = self._model.select(state, self._ids(rows))
         self._state = state if self._state is None else self._model.join([self._state, state])
+        line = self.lines
+        for request, count in zip(requests, counts, strict=True):
+            pool = _pool_of(request.wish)
+            self._pools[pool].begin(request.key, request.wish, max(len(request.source), 1))
+            self._where[pool] += range(line, line + count)
+            self.requests[request.key] = request
+            line += count
+        firsts = [requests[row].wish.first for row in rows]
         self._tokens = torch.cat([self._tokens, self._ids(firsts)])
 
     @torch.inference_mode()

@@ -102,7 +102,10 @@ class Pool(Protocol):
         ...
 
     def begin(self, key: int, wish: Wish, source_length: int) -> int:
-        """Take a request in, behind the others; return how many lines it begins with."""
+        """Take a request in, behind the others; return how many lines it begins with.
+
+        It has been seen before that the wish makes sense.
+        """
         ...
 
     def leave(self, keys: Collection[int]) -> list[int]:

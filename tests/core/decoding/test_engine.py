@@ -251,4 +251,8 @@ def test_what_a_model_cannot_do_is_refused_when_it_is_asked_for() -> None:
     with pytest.raises(InputError, match="3 tokens") as error:
         engine.submit(replace(short, wish=replace(short.wish, prefix=(5, 6, 7))))
     assert error.value.field == "decode.prefix"
+    beam = request(0, DecodeSpec(max_tokens=2))
+    with pytest.raises(InputError, match="more than max_tokens") as error:
+        engine.submit(replace(beam, wish=replace(beam.wish, required=((5, 6, 7),))))
+    assert error.value.field == "decode.required"
     assert engine.idle
