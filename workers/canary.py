@@ -11,7 +11,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from core.queue.broker import ALIVE_S, CANARY_EXPIRES_S, canary_options
 from core.queue.messages import CANARY, INFERENCE_QUEUE, JOBS_QUEUE, alive_key
-from workers import runtime
+from workers import inference, runtime
 from workers.app import app
 
 log = structlog.get_logger()
@@ -21,7 +21,10 @@ _over = threading.Event()
 
 @app.task(name=CANARY, ignore_result=True)
 def heard(queue: str) -> None:
-    """Note that ``queue`` is consumed, and by whom."""
+    """Note that ``queue`` is consumed, and by whom; one whose work stands still does not count."""
+    if queue == INFERENCE_QUEUE and not inference.is_well():
+        log.warning("a canary was heard where nothing is answered any more")
+        return
     runtime.redis().set(alive_key(queue), runtime.worker_name(), ex=int(ALIVE_S))
 
 

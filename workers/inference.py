@@ -1,4 +1,4 @@
-"""The inference worker: woken by a doorbell, it drains the inbox until nothing is left."""
+"""The inference worker: a doorbell wakes the thread that answers what is in the inbox."""
 
 import threading
 import time
@@ -6,16 +6,18 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery.signals import worker_ready
+from celery.signals import worker_ready, worker_shutdown, worker_shutting_down
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import UnavailableError
 from core.pipelines.threads import use_threads
+from core.queue.broker import ALIVE_S
 from core.queue.drain import CONSUMER_ALIVE_S, Drain
 from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
 from core.storage import aliases, checkpoints
 from workers import runtime
+from workers.answering import Answering
 from workers.app import app
 
 if TYPE_CHECKING:
@@ -23,26 +25,27 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-TURN_S = 1.0  # one doorbell is answered this long, then canaries get their turn
-LINGER_S = 0.1  # after an answer, asks are listened for this long without a doorbell
 ALIAS_S = 0.5  # how old an alias may be that an ask is resolved by
+LEAVE_S = 15.0  # how long asks that are being answered may keep a worker that is told to leave
 
 _loading = threading.Lock()
 
 
 @app.task(name=ANSWER_ASKS, ignore_result=True)
 def answer() -> None:
-    """Answer whatever waits. Batches grow with what came while the one before was worked on."""
-    inbox, responder = drain(), _responder()
-    limit = runtime.settings().batch_limit
-    until = time.monotonic() + TURN_S
-    asks = inbox.begin(limit)
-    while asks := asks or inbox.claim(limit):
-        responder.answer(asks, inbox.send)
-        if time.monotonic() > until:
-            runtime.doorbell().ring_inbox()
-            return
-        asks = inbox.read(limit) or inbox.linger(limit, LINGER_S)
+    """Have whatever waits answered; the thread of this message is free at once for others."""
+    answering().ring()
+
+
+def is_well() -> bool:
+    """Whether what this process answers is getting on."""
+    return answering().is_well(ALIVE_S)
+
+
+@cache
+def answering() -> Answering:
+    """Return what answers in this process."""
+    return Answering(drain(), _responder, limit=lambda: runtime.settings().batch_limit)
 
 
 @cache
@@ -113,6 +116,18 @@ def _warm_up(sender: Any, **_: Any) -> None:
     responder.warm_up(served[: runtime.settings().models_in_memory])
     log.info("ready to answer", aliases=len(served))
     runtime.doorbell().ring_inbox()
+
+
+@worker_shutting_down.connect
+def _stop(**_: Any) -> None:
+    answering().stop()
+
+
+@worker_shutdown.connect
+def _leave(**_: Any) -> None:
+    """Finish what was begun; what comes in meanwhile is for other workers."""
+    if answering().close(LEAVE_S):
+        runtime.doorbell().ring_inbox()
 
 
 def _live() -> None:

@@ -4,26 +4,37 @@ import asyncio
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 import torch
 from redis import Redis
+from redis.exceptions import RedisError
 from sqlalchemy.orm import Session, sessionmaker
 
+from core.decoding.engine import Engine
 from core.errors import NotFoundError, SpecError, UnavailableError
 from core.models.build import build
 from core.pipelines.bundle import Bundle, write_bundle
-from core.pipelines.respond import decode_batch
+from core.pipelines.offline import decode_batch
 from core.pipelines.threads import use_threads
 from core.queue.broker import open_async_redis
+from core.queue.drain import Drain
 from core.queue.inbox import Inbox
-from core.queue.messages import INBOX, INFERENCE_QUEUE, alive_key
+from core.queue.messages import (
+    INBOX,
+    INBOX_GROUP,
+    INFERENCE_QUEUE,
+    Candidate,
+    Reply,
+    alive_key,
+)
 from core.storage import aliases, checkpoints
 from core.text.tokenizer import Tokenizer
 from tests.core.pipelines.small import SAID, small_plan
-from workers import inference, runtime
+from workers import answering, canary, inference, runtime
 
 Play = Callable[[Inbox], Awaitable[None]]
 
@@ -53,28 +64,30 @@ def says(bundle: Bundle) -> Callable[[str], str]:
 @pytest.fixture
 def bot(bundle: Bundle, sessions: sessionmaker[Session], valkey: Redis) -> Iterator[UUID]:
     """The model under the alias "bot", in the house of a worker that has said that it lives."""
-    for held in (inference.drain, inference._load_responder):
-        held.cache_clear()
+    forget()
     valkey.set(alive_key(INFERENCE_QUEUE), runtime.worker_name())
     inference.drain().beat()
     bot = keep(sessions, bundle)
     promote(sessions, bot)
     yield bot
-    for held in (inference.drain, inference._load_responder):
+    inference.answering().close(timeout_s=20)
+    forget()
+
+
+def forget() -> None:
+    for held in (inference.drain, inference.answering, inference._load_responder):
         held.cache_clear()
 
 
 class Worker:
-    """Hears the bell without Celery, and as there one ring at a time."""
+    """Hears the bell without Celery."""
 
     def __init__(self) -> None:
         self.rung = 0
-        self._turn = threading.Lock()
 
     def ring_inbox(self) -> None:
-        with self._turn:
-            self.rung += 1
-            inference.answer()
+        self.rung += 1
+        inference.answer()
 
 
 def keep(sessions: sessionmaker[Session], bundle: Bundle) -> UUID:
@@ -212,27 +225,159 @@ def test_a_wrong_option_names_its_field(bot: UUID) -> None:
     play(scene)
 
 
-def test_a_worker_that_had_its_turn_rings_for_what_is_left(
+@contextmanager
+def held_up(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
+    """Let no step of an engine begin before the event is set."""
+    may_go_on, step = threading.Event(), Engine.step
+
+    def wait_and_step(engine: Engine) -> list:
+        assert may_go_on.wait(20)
+        return step(engine)
+
+    monkeypatch.setattr(Engine, "step", wait_and_step)
+    try:
+        yield may_go_on
+    finally:
+        may_go_on.set()
+
+
+def test_asks_that_come_later_do_not_wait_for_those_that_are_being_answered(
+    bot: UUID, says: Callable[[str], str]
+) -> None:
+    long = {"temperature": 1.0, "min_tokens": 500, "max_tokens": 500}
+
+    async def scene(inbox: Inbox) -> None:
+        slow = asyncio.create_task(
+            inbox.ask(model="bot", turns=["hello"], timeout_s=60, decode=long)
+        )
+        await asyncio.sleep(0.2)
+        for _ in range(3):
+            quick = await inbox.ask(model="bot", turns=["안녕하세요"], timeout_s=20)
+            assert quick.candidates[0].text == says("안녕하세요")
+            assert not slow.done()
+            assert quick.batch == 2
+        assert (await slow).batch == 2
+
+    play(scene)
+
+
+def test_an_ask_that_nobody_waits_for_any_more_leaves_the_batch(
+    bot: UUID, valkey: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(inbox: Inbox) -> None:
+        with held_up(monkeypatch) as may_go_on:
+            stream = inbox.stream(model="bot", turns=["hello"], timeout_s=60)
+            asking = asyncio.create_task(anext(stream))
+            await until(lambda: inference._responder().asks == 1)
+            asking.cancel()
+            await asyncio.wait([asking])
+            monkeypatch.setattr(answering, "READ_S", 0.0)
+            may_go_on.set()
+            await until(lambda: inference._responder().asks == 0)
+        await until(lambda: valkey.xpending(INBOX, INBOX_GROUP)["pending"] == 0)
+
+    play(scene)
+
+
+def test_no_more_than_the_limit_are_held_and_the_rest_is_left_to_others(
+    bot: UUID, valkey: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MALGIL_BATCH_LIMIT", "2")
+    runtime.settings.cache_clear()
+
+    async def scene(inbox: Inbox) -> None:
+        with held_up(monkeypatch) as may_go_on:
+            asking = [
+                asyncio.create_task(inbox.ask(model="bot", turns=["hello"], timeout_s=20))
+                for _ in range(5)
+            ]
+            await until(lambda: valkey.xlen(INBOX) == 5 and inference._responder().asks > 0)
+            await asyncio.sleep(0.05)
+            assert inference._responder().asks <= 2
+            other = Drain(valkey, name="other")
+            [(left, _)] = await asyncio.to_thread(other.read, 1)
+            other.send([(left, Reply(id=left.id, candidates=(Candidate("from another", 0.0),)))])
+            may_go_on.set()
+            said = [reply.candidates[0].text for reply in await asyncio.gather(*asking)]
+        assert sorted(said).count("from another") == 1
+
+    play(scene)
+
+
+def test_asks_outlive_a_queue_that_goes_away_and_pieces_come_once(
+    bot: UUID, says: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exchange, calls = Drain.exchange, []
+
+    def flaky(drain: Drain, replies: list, count: int) -> tuple:
+        calls.append(len(replies))
+        if replies and len(calls) % 3 == 0:
+            drain.send(replies)  # it came through, but nobody was told so
+            raise RedisError("the connection broke")
+        return exchange(drain, replies, count)
+
+    monkeypatch.setattr(Drain, "exchange", flaky)
+    monkeypatch.setattr(answering, "RETRY_S", 0.0)
+
+    async def scene(inbox: Inbox) -> None:
+        stream = inbox.stream(model="bot", turns=["안녕하세요"], timeout_s=20)
+        *pieces, last = [reply async for reply in stream]
+        assert "".join(piece.piece for piece in pieces) == last.candidates[0].text
+        assert last.candidates[0].text == says("안녕하세요")
+
+    play(scene)
+    assert len(calls) > 3
+
+
+def test_a_worker_that_is_told_to_leave_answers_what_it_holds_and_takes_no_more(
     bot: UUID,
     says: Callable[[str], str],
+    valkey: Redis,
     messages: Callable[[str], int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(inference, "TURN_S", 0.0)  # a second of work would take a second
-    monkeypatch.setenv("MALGIL_BATCH_LIMIT", "2")
-    runtime.settings.cache_clear()
-    worker = Worker()
-
     async def scene(inbox: Inbox) -> None:
-        asking = [
-            asyncio.create_task(inbox.ask(model="bot", turns=["hello"], timeout_s=20))
-            for _ in range(5)
-        ]
-        while not all(task.done() for task in asking):
-            await asyncio.sleep(0.05)
-            if messages(INFERENCE_QUEUE):
-                await asyncio.to_thread(worker.ring_inbox)
-        assert [task.result().candidates[0].text for task in asking] == [says("hello")] * 5
+        with held_up(monkeypatch) as may_go_on:
+            held = asyncio.create_task(inbox.ask(model="bot", turns=["hello"], timeout_s=20))
+            await until(lambda: inference._responder().asks == 1)
+            inference._stop()
+            left = asyncio.create_task(inbox.ask(model="bot", turns=["hello"], timeout_s=20))
+            await until(lambda: valkey.xlen(INBOX) == 2)
+            may_go_on.set()
+            await asyncio.to_thread(inference._leave)
+        assert (await held).candidates[0].text == says("hello")
+        assert messages(INFERENCE_QUEUE) == 1, "it rings for what others are to answer"
+        assert not left.done()
+        left.cancel()
 
-    play(scene, worker)
-    assert messages(INFERENCE_QUEUE) >= 2
+    play(scene)
+
+
+def test_a_worker_that_stands_still_does_not_count_as_alive(
+    bot: UUID, valkey: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(inbox: Inbox) -> None:
+        canary.heard(INFERENCE_QUEUE)
+        assert valkey.exists(alive_key(INFERENCE_QUEUE))
+        with held_up(monkeypatch) as may_go_on:
+            asking = asyncio.create_task(inbox.ask(model="bot", turns=["hello"], timeout_s=20))
+            await until(lambda: inference._responder().asks == 1)
+            valkey.delete(alive_key(INFERENCE_QUEUE))
+            canary.heard(INFERENCE_QUEUE)
+            assert valkey.exists(alive_key(INFERENCE_QUEUE)), "it may take a while"
+            monkeypatch.setattr(inference, "ALIVE_S", 0.0)
+            valkey.delete(alive_key(INFERENCE_QUEUE))
+            canary.heard(INFERENCE_QUEUE)
+            assert not valkey.exists(alive_key(INFERENCE_QUEUE))
+            may_go_on.set()
+            await asking
+
+    play(scene)
+
+
+async def until(so: Callable[[], bool]) -> None:
+    """Wait for something to be so."""
+    began = time.monotonic()
+    while not await asyncio.to_thread(so):
+        assert time.monotonic() - began < 20
+        await asyncio.sleep(0.01)

@@ -1,0 +1,122 @@
+"""The thread of an inference worker that answers: asks join and leave while others are answered."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import structlog
+from redis.exceptions import RedisError
+
+from core.queue.drain import Drain
+from core.queue.messages import Ask, Reply
+
+if TYPE_CHECKING:
+    from core.pipelines.respond import Responder
+
+log = structlog.get_logger()
+
+READ_S = 0.002  # while it computes, new asks are looked for this often, but once a step at most
+LINGER_S = 0.1  # after the last answer, asks are listened for this long without a doorbell
+RETRY_S = 0.2  # between two tries to reach the queue
+
+Asks = list[tuple[Ask, float]]
+
+
+class Answering:
+    """Answers what is in the inbox whenever it is rung for, in a thread that a first ring starts.
+
+    Nobody else touches the responder, so asks that are being answered outlive whoever rang, and
+    the threads of the worker stay free for its other messages.
+    """
+
+    def __init__(
+        self, inbox: Drain, responder: Callable[[], "Responder"], *, limit: Callable[[], int]
+    ) -> None:
+        """``responder`` may take its time at the first call; ``limit`` asks are held at most."""
+        self._inbox = inbox
+        self._open = responder
+        self._limit = limit
+        self._outbox: list[tuple[Ask, Reply]] = []  # what has not been posted yet
+        self._read = self._moved = 0.0  # when that was last done, by the monotonic clock
+        self._rung = threading.Event()
+        self._closing = threading.Event()
+        self._resting = True
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def ring(self) -> None:
+        """Say that asks may be waiting; does not wait for anything."""
+        self._rung.set()
+        with self._starting:
+            if self._thread is None and not self._closing.is_set():
+                self._thread = threading.Thread(target=self._live, name="answering", daemon=True)
+                self._thread.start()
+
+    def is_well(self, within_s: float) -> bool:
+        """Whether it rests, or has moved on lately."""
+        if self._thread is None:
+            return True
+        moves = self._resting or time.monotonic() - self._moved < within_s
+        return moves and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Read no more asks; those that are being answered are answered."""
+        self._closing.set()
+        self._rung.set()
+
+    def close(self, timeout_s: float) -> bool:
+        """``stop``, and wait until it has; False where there was nothing to stop."""
+        self.stop()
+        if self._thread is None:
+            return False
+        self._thread.join(timeout_s)
+        return True
+
+    def _live(self) -> None:
+        responder = self._open()
+        while True:
+            self._rung.wait()
+            self._rung.clear()
+            self._moved, self._resting = time.monotonic(), False
+            try:
+                self._answer(responder)
+            except RedisError as error:
+                log.warning("the inbox cannot be reached", error=str(error))
+                if self._outbox or responder.busy:  # whatever else waits, the sweep rings for
+                    time.sleep(RETRY_S)
+                    self._rung.set()
+            except Exception:
+                log.exception("answering failed")
+            self._resting = True
+            if self._closing.is_set() and not self._rung.is_set():
+                return
+
+    def _answer(self, responder: "Responder") -> None:
+        """Answer whatever waits, and what comes meanwhile, until nobody asks any more."""
+        room = self._room(responder)
+        asks = self._inbox.begin(room)
+        asks += self._inbox.claim(room - len(asks))
+        while asks or self._outbox or responder.busy:
+            responder.admit(asks, self._outbox.extend)
+            responder.step(self._outbox.extend)
+            self._moved = time.monotonic()
+            asks = self._exchanged(responder)
+            if not (asks or responder.busy or self._closing.is_set()):
+                asks = self._inbox.linger(self._limit(), LINGER_S)
+                self._read = time.monotonic()
+
+    def _exchanged(self, responder: "Responder") -> Asks:
+        """Post what is to be posted, and return what has come in; seldom, if there is nothing."""
+        if not self._outbox and self._moved - self._read < READ_S:
+            return []
+        room = self._room(responder)
+        asks, gone = self._inbox.exchange(self._outbox, room)
+        self._read = time.monotonic()
+        self._outbox.clear()
+        responder.give_up(gone, self._outbox.extend, reason="nobody waits for the reply any more")
+        return asks + self._inbox.claim(room - len(asks))
+
+    def _room(self, responder: "Responder") -> int:
+        """Return how many more asks may be held."""
+        return 0 if self._closing.is_set() else max(self._limit() - responder.asks, 0)
