@@ -10,6 +10,7 @@ from torch import Tensor
 
 from core.data.batches import Batch
 from core.decoding.search import search
+from core.decoding.step import SIGNS, Wish
 from core.models.build import build
 from core.models.learner import LossOptions
 from core.models.pointer import IMPOSSIBLE
@@ -124,8 +125,8 @@ def test_neither_padding_nor_company_changes_what_is_said(spec: ModelSpec, beam_
 
     def said(*rows: tuple[list[int], list[int]]) -> list[tuple[int, ...]]:
         batch = batch_of(*rows, padding=len(rows) - 1)
-        specs, banned = [spec_] * len(rows), [[UNK]] * len(rows)
-        found = search(model, batch.source, batch.source_mask, specs=specs, banned=banned)
+        wishes = [Wish(spec=spec_, never=(*SIGNS, UNK))] * len(rows)
+        found = search(model, batch.source, batch.source_mask, wishes=wishes)
         return [best[0].tokens for best in found]
 
     together = said(COPIED, PLAIN, MANY)

@@ -12,6 +12,7 @@ from torch import Tensor
 from core.data.batches import Batch
 from core.data.texts import TextBatch
 from core.decoding.search import search
+from core.decoding.step import Wish
 from core.models.build import Network, build
 from core.models.language_model import LanguageModel, last_words
 from core.models.learner import LossOptions
@@ -192,15 +193,16 @@ def test_neither_padding_nor_company_changes_how_a_prompt_goes_on(
 @EVERY
 def test_what_it_says_costs_what_it_says_it_costs(spec: ModelSpec) -> None:
     model, batch = model_of(spec).eval(), some_batch(spec)
-    asked: dict[str, object] = {}
     if isinstance(batch, TextBatch):
         source, mask = batch.tokens, torch.ones_like(batch.tokens, dtype=torch.bool)
-        asked = {"first": last_words(source, mask), "end": None}
+        firsts, end = last_words(source, mask).tolist(), None
     else:
         source, mask = batch.source, batch.source_mask
+        firsts, end = [BOS] * len(source), EOS
     for width in (1, 3):
-        wish = DecodeSpec(beam_size=width, max_tokens=4, length_penalty=0.0)
-        found = search(model, source, mask, specs=[wish] * len(source), **asked)
+        asked = DecodeSpec(beam_size=width, max_tokens=4, length_penalty=0.0)
+        wishes = [Wish(spec=asked, first=first, end=end) for first in firsts]
+        found = search(model, source, mask, wishes=wishes)
         for row, hypotheses in enumerate(found):
             best = hypotheses[0]
             said = [*best.tokens, *([EOS] if best.ended else [])]

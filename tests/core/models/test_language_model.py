@@ -8,6 +8,7 @@ from torch import nn
 
 from core.data.texts import TextBatch
 from core.decoding.search import search
+from core.decoding.step import Wish
 from core.models.dropout import dropout
 from core.models.generators import Generator
 from core.models.language_model import LanguageModel, last_words
@@ -228,11 +229,14 @@ def test_texts_of_every_strategy_go_on_in_company_as_alone(name: str) -> None:
         for seed, temperature in enumerate((None, 0.7, 1.0, 2.0))
     ]
     firsts = last_words(words, mask)
-    plain = {"end": None, "signs": ()}
-    together = search(model, words, mask, specs=specs, first=firsts, **plain)
-    for row, spec in enumerate(specs):
+    wishes = [
+        Wish(spec=spec, first=first, end=None, never=())
+        for spec, first in zip(specs, firsts.tolist(), strict=True)
+    ]
+    together = search(model, words, mask, wishes=wishes)
+    for row, wish in enumerate(wishes):
         one = slice(row, row + 1)
-        alone = search(model, words[one], mask[one], specs=[spec], first=firsts[one], **plain)
+        alone = search(model, words[one], mask[one], wishes=[wish])
         assert alone[0][0].tokens == together[row][0].tokens
         assert len(alone[0][0].tokens) == 9
 
