@@ -20,3 +20,11 @@ SplitColumn = Annotated[str | None, typer.Option(help="Column that says train, v
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as train.max_epochs=5.")
 ]
+Decoding = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--decode",
+        metavar="KEY=VALUE",
+        help="How to search for what it says, such as beam_size=8; several times, if need be.",
+    ),
+]

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from services.cli.client import Client, connect, settings
+from services.cli.decoding import decoding
 from services.cli.failures import Exit, Failure
-from services.cli.options import JsonFlag
+from services.cli.options import Decoding, JsonFlag
 from services.cli.screen import Screen
 
 BATCH = 64  # texts in one request
@@ -18,12 +19,12 @@ HISTORY_FILE = "chat_history"
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name, or the id of a checkpoint.")]
 
 
-def chat(model: Model, as_json: JsonFlag = False) -> None:
+def chat(model: Model, decode: Decoding = None, as_json: JsonFlag = False) -> None:
     """Talk with a model that remembers what was said.
 
     /new starts afresh, /quit or Ctrl-D ends. Without a terminal each line is one turn.
     """
-    screen = Screen(as_json=as_json)
+    screen, asked = Screen(as_json=as_json), decoding(decode or [])
     with connect() as client:
         talk = _start(client, model)
         lines = _typed(screen) if sys.stdin.isatty() and screen.is_live else _piped()
@@ -37,7 +38,7 @@ def chat(model: Model, as_json: JsonFlag = False) -> None:
                     talk = _start(client, model)
                     screen.say("A new conversation.", style="dim")
                 case text:
-                    _turn(client, talk, text, screen)
+                    _turn(client, talk, {"text": text, "decode": asked}, screen)
 
 
 def translate(
@@ -45,18 +46,19 @@ def translate(
     texts: Annotated[
         list[str] | None, typer.Argument(metavar="[TEXT]...", help="Else the lines of stdin.")
     ] = None,
+    decode: Decoding = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Put texts through a model, each on its own; the order stays.
 
     What was read from a pipe is printed as it is done, a line for each line.
     """
-    screen = Screen(as_json=as_json)
+    screen, asked = Screen(as_json=as_json), decoding(decode or [])
     waiting = iter(texts) if texts else _piped()
     done: list[dict[str, Any]] = []
     with connect() as client:
         while batch := list(islice(waiting, BATCH)):
-            body = {"model": model, "texts": batch}
+            body = {"model": model, "texts": batch, "decode": asked}
             answers = client.ask("POST", "/v1/translations", body=body)["translations"]
             for answer in answers:
                 screen.say(answer["text"])
@@ -68,11 +70,11 @@ def _start(client: Client, model: str) -> str:
     return str(client.ask("POST", "/v1/conversations", body={"model": model})["id"])
 
 
-def _turn(client: Client, talk: str, text: str, screen: Screen) -> None:
-    answer = client.ask("POST", f"/v1/conversations/{talk}/turns", body={"text": text})
+def _turn(client: Client, talk: str, body: dict[str, Any], screen: Screen) -> None:
+    answer = client.ask("POST", f"/v1/conversations/{talk}/turns", body=body)
     reply = answer["reply"]
     if screen.as_json:
-        screen.line({"conversation": talk, "text": text, "reply": reply})
+        screen.line({"conversation": talk, "text": body["text"], "reply": reply})
     else:
         screen.say(reply["text"], style="cyan" if screen.is_live else "")
 

@@ -74,3 +74,19 @@ def test_a_talk_with_nobody_is_told(server: Server) -> None:
     ran = piped(["chat", "bot"], b"hello\n")
     assert ran.returncode == 2
     assert b"Error: " in ran.stderr
+
+
+def test_how_to_decode_is_asked_for_in_every_request(server: Server, malgil: Malgil) -> None:
+    options = ("--decode", "temperature=0.5", "--decode", "seed=3", "--decode", "stop=.")
+    assert malgil("translate", "bot", "one", *options).code == 0
+    assert piped(["chat", "bot", *options], b"hello\n").returncode == 0
+    wanted = {"temperature": 0.5, "seed": 3, "stop": ["."]}
+    assert [asked.decode for asked in server.inbox.asked] == [wanted] * 2
+
+
+def test_an_option_of_decoding_that_makes_no_sense_is_named(malgil: Malgil) -> None:
+    ran = malgil("translate", "bot", "one", "--decode", "beam_size=99", "--json")
+    assert ran.code == 2
+    assert ran.data["error"]["detail"] == (
+        "--decode: beam_size: Input should be less than or equal to 16"
+    )
