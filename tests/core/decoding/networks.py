@@ -37,6 +37,12 @@ def architectures() -> list[ModelSpec]:
     return [*pairwise(), COPYING]
 
 
+def one_of_each_kind() -> list[ModelSpec]:
+    """Return an architecture for each way to read a source and to say something about it."""
+    kinds = {(one.encoder, one.decoder, one.copy_source): one for one in architectures()}
+    return list(kinds.values())
+
+
 @cache
 def network(spec: ModelSpec) -> Network:
     """Return the random network of ``spec``, as it answers."""
