@@ -157,6 +157,8 @@ class Engine(Generic[StateT]):
     def _admit(self, events: list[Event]) -> None:
         """Let in who waits and fits; long sources are read aside, so that nobody stands still."""
         self._take_up_read(events)
+        if not self._waiting:
+            return
         held = [one for _, batch in self._batches for one in batch.requests.values()]
         held += [request for requests in self._reading.values() for request in requests]
         room = Room(
