@@ -54,6 +54,7 @@ class Beams:
         self._histories = Histories()
         self._widths = self._longest = self._ends = np.zeros(0, np.int64)  # (R,) of each wish
         self._penalties = np.zeros(0)  # (R,)
+        self._widest = 1
         self._bars = np.zeros(0)  # (R,) what a hypothesis has to score more than, to count
         self._bans: tuple[tuple[int, ...], Bans] | None = None  # for so many lines of each row
 

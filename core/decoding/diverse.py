@@ -18,7 +18,7 @@ class _Group:
 
 
 class Groups:
-    """Chooses for a row whose beam is divided; each group stops when nothing promises more.
+    """Chooses for a row whose beam is divided; a group ends when none of its own promises more.
 
     In a step the groups choose one after the other. What earlier ones have said in it ranks lower
     by ``diversity`` for each of them that said it; log probabilities stay the model's own.
@@ -81,9 +81,6 @@ class Groups:
         choice.ended.extend(ended)
         group.scores += map(turn.score, ended)
         group.scores = sorted(group.scores, reverse=True)[: self._n_best]
-        return live if self._goes_on(group, turn, live) else []
-
-    def _goes_on(self, group: _Group, turn: Turn, live: list[Extension]) -> bool:
-        """Whether something that is still growing promises more than what has ended."""
         bar = group.scores[-1] if len(group.scores) == self._n_best else NEVER
-        return any(turn.score(one) > bar for one in live)
+        priced = (one._replace(total=one.total - costs.get(one.word, 0.0)) for one in live)
+        return live if any(turn.score(one) > bar for one in priced) else []

@@ -26,6 +26,7 @@ class Phrases:
             if not any(phrase != other and _contains(other, phrase) for other in distinct)
         ]
         self._borders = [_borders(phrase) for phrase in self.all]
+        self._ways: dict[tuple[int, frozenset[int]], int] = {}  # as far as was asked
 
     def begin(self, words: Sequence[int] = ()) -> Progress:
         """Return how far ``words`` have come."""
@@ -50,13 +51,31 @@ class Phrases:
         return tuple(matched)
 
     def need(self, progress: Progress) -> int:
-        """Return how many words suffice to say all that is missing: none if nothing is."""
-        open_ = [
-            (len(phrase), place)
-            for phrase, place in zip(self.all, progress, strict=True)
+        """Return the least number of words that say all that is missing; phrases may overlap."""
+        missing = frozenset(
+            number
+            for number, (phrase, place) in enumerate(zip(self.all, progress, strict=True))
             if place < len(phrase)
-        ]
-        return sum(length for length, _ in open_) - max((place for _, place in open_), default=0)
+        )
+        ways = (
+            len(self.all[one]) - progress[one] + self._after(one, missing - {one})
+            for one in missing
+        )
+        return min(ways, default=0)
+
+    def _after(self, said: int, missing: frozenset[int]) -> int:
+        """Return how many words say the phrases ``missing``, right after one that was ``said``."""
+        if not missing:
+            return 0
+        known = self._ways.get((said, missing))
+        if known is None:
+            known = self._ways[said, missing] = min(
+                len(self.all[one])
+                - _overlap(self.all[said], self.all[one])
+                + self._after(one, missing - {one})
+                for one in missing
+            )
+        return known
 
     def following(self, progress: Progress) -> Iterator[int]:
         """Yield the next word of each phrase that is missing."""
@@ -72,10 +91,14 @@ def refuse_unsayable(wish: Wish) -> None:
     need = len(wish.prefix) + phrases.need(phrases.begin(wish.prefix))
     if need > wish.spec.max_tokens:
         reason = f"takes {need} tokens with its prefix, more than max_tokens"
-        raise InputError(f"required: this {reason} ({wish.spec.max_tokens})", field="decode.required")
+        raise InputError(
+            f"required: this {reason} ({wish.spec.max_tokens})", field="decode.required"
+        )
     for phrase in phrases.all:
         if wish.end in phrase or not set(wish.never).isdisjoint(phrase):
-            raise InputError("required: a phrase has words that are never said", field="decode.required")
+            raise InputError(
+                "required: a phrase has words that are never said", field="decode.required"
+            )
         if not all(texts.allowed(phrase[:place], word) for place, word in enumerate(phrase)):
             raise InputError("required: a phrase contains a banned text", field="decode.required")
 
@@ -178,6 +201,16 @@ class Banks:
 def _contains(words: Phrase, phrase: Phrase) -> bool:
     places = range(len(words) - len(phrase) + 1)
     return any(words[place : place + len(phrase)] == phrase for place in places)
+
+
+def _overlap(before: Phrase, after: Phrase) -> int:
+    """Return how much of the beginning of ``after`` the end of ``before`` says."""
+    longest = min(len(before), len(after)) - 1
+    return next(
+        length
+        for length in range(longest, -1, -1)
+        if before[-length:] == after[:length] or not length
+    )
 
 
 def _borders(phrase: Phrase) -> list[int]:
