@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
+from core.decoding.requests import refuse_impossible
+from core.decoding.step import StepModel
 from core.models.build import build
 from core.models.vectors import place_vectors
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
@@ -24,6 +26,7 @@ from core.pipelines.evaluating import (
 )
 from core.pipelines.looking import attention_maps
 from core.pipelines.preparing import Examples, Prepared, learn_vocabulary, prepare
+from core.pipelines.questions import question_of
 from core.specs import Plan
 from core.text.kinds import TextTokenizer, open_tokenizer
 from core.text.vectors import load_vectors
@@ -92,10 +95,10 @@ def learn(
     if tokenizer is None:
         yield Stage("tokenizer", f"{plan.tokenizer.kind}, up to {plan.tokenizer.vocabulary_size}")
         tokenizer = learn_vocabulary(examples, plan)
-    tokenizer.skip_ids(plan.decode.skip)  # what cannot be skipped is refused now, not in the end
+    bundle = _fresh(plan, tokenizer)
+    _see_that_it_can_be_asked(bundle)
     yield Stage("encode", f"{tokenizer.size} pieces in the vocabulary")
     prepared = prepare(examples, plan, tokenizer, scratch)
-    bundle = _fresh(plan, tokenizer)
     if vectors is not None and state is None:
         found = load_vectors(vectors, tokenizer, dim=plan.model.embedding_dim)
         count = place_vectors(bundle.model, found, freeze=plan.model.freeze_embedding)
@@ -232,6 +235,12 @@ def _resumed(plan: Plan, resume: bytes | None) -> tuple[TrainingState | None, Te
         return None, None
     state, extra = load_state(resume)
     return state, open_tokenizer(plan.tokenizer, tensor_bytes(extra["tokenizer"]))
+
+
+def _see_that_it_can_be_asked(bundle: Bundle) -> None:
+    """Raise InputError now, not in the end, for ways to decode that are not for this model."""
+    asked = question_of(bundle, [""], bundle.plan.decode).request(0)
+    refuse_impossible(asked, cast("StepModel[Any]", bundle.model))
 
 
 def _fresh(plan: Plan, tokenizer: TextTokenizer) -> Bundle:

@@ -62,11 +62,27 @@ def test_turns_of_a_talk_are_context(tmp_path) -> None:
     assert third[0].text == "네, 먹었어요"
 
 
-def test_what_cannot_be_skipped_is_refused_before_anything_is_learned(tmp_path) -> None:
-    plan = merge(small_plan(), {"decode": {"skip": ["hi there"]}})
-    events = learn(every_split(PAIRS), plan, scratch=tmp_path)
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        ({"decode": {"skip": ["hi there"]}}, "decode.skip: 'hi there'"),
+        (
+            {"decode": {"stop": ["\ufffd"]}},
+            "decode.stop: .* stands for what is no text",
+        ),
+        ({"decode": {"prefix": "hi there " * 40}}, "max_tokens is"),
+        (
+            {"model": {"attention": "none"}, "decode": {"alignments": True}},
+            "alignments: this model cannot tell",
+        ),
+    ],
+)
+def test_what_its_model_cannot_do_is_refused_before_anything_is_learned(
+    tmp_path, overrides, says
+) -> None:
+    events = learn(every_split(PAIRS), merge(small_plan(), overrides), scratch=tmp_path)
     assert next(events).name == "tokenizer"
-    with pytest.raises(InputError, match="hi there"):
+    with pytest.raises(InputError, match=says):
         next(events)
 
 
