@@ -163,8 +163,9 @@ class Beams:
                 words[line] = self._histories.words_of(row, place)
             shape(logits, z, lines, wishes, words)
         values, ids = best_of(logits, 2 * self._widest)  # enough, for one word of each may end it
-        log_probs = values.double() - z[:, None]
-        return Step(logits, log_probs.cpu().numpy(), ids.cpu().numpy(), z.cpu().numpy())
+        sums = z.cpu().numpy()
+        log_probs = values.cpu().numpy() - sums[:, None]  # (N, C), in float64 as the sums are
+        return Step(logits, log_probs, ids.cpu().numpy(), sums)
 
     def _bans_of(self, layout: _Layout) -> Bans:
         wishes = [row.wish for row in self._rows]
@@ -177,15 +178,17 @@ class Beams:
 
     def _select(self, step: Step, layout: _Layout, together: Bools) -> tuple[Growth, Endings]:
         """Let the rows choose that do so ``together`` (R,)."""
-        rows, width = self._histories.totals.shape
-        at = layout.rows, layout.places
-        shape_ = (rows, width, step.words.shape[1])
-        totals = np.full(shape_, NEVER)
-        log_probs, words = np.zeros(shape_), np.zeros(shape_, np.int64)
-        totals[at] = self._histories.totals[at][:, None] + step.log_probs
-        log_probs[at], words[at] = step.log_probs, step.words
-        totals[~together] = NEVER
-        return select(totals, log_probs, words, widths=self._widths, ends=self._ends)
+        live = self._histories.totals  # (R, K)
+        each = step.words.shape[1]
+        if len(step.words) == live.size:  # each beam is full
+            totals = live[:, :, None] + step.log_probs.reshape(*live.shape, each)
+        else:
+            totals = np.full((*live.shape, each), NEVER)
+            at = layout.rows, layout.places
+            totals[at] = live[at][:, None] + step.log_probs
+        if not together.all():
+            totals[~together] = NEVER
+        return select(totals, step, firsts=layout.firsts, widths=self._widths, ends=self._ends)
 
     def _end(self, endings: Endings) -> None:
         """Finish hypotheses that say their end sign, those that can still count."""

@@ -35,17 +35,19 @@ def best_of(logits: Tensor, count: int) -> tuple[Tensor, Tensor]:
         return moved[0].to(logits.device), moved[1].to(logits.device)
     if logits.dtype == torch.bfloat16:  # numpy does not know it
         logits = logits.float()
-    table = logits.detach().numpy()
+    table = logits.numpy()
     if count == 1:
         found = table.argmax(1)[:, None]
-        return torch.from_numpy(np.take_along_axis(table, found, 1)), torch.from_numpy(found)
+        return torch.from_numpy(_at(table, found)), torch.from_numpy(found)
     lines, width = table.shape
     more = min(count + 1, width)  # one more tells whether the last has an equal
     if lines * width < _FEW:
         found = logits.topk(more, sorted=False).indices.numpy()
     else:
         found = _highest(logits, more)
-    values, ids = _sorted(np.take_along_axis(table, found, 1), found)
+    values = _at(table, found)
+    order = np.lexsort((found, -values))
+    values, ids = _at(values, order), _at(found, order)
     if more > count:
         _settle_ties(table, values, ids)
     return torch.from_numpy(values[:, :count]), torch.from_numpy(ids[:, :count])
@@ -88,8 +90,7 @@ def _highest(logits: Tensor, count: int) -> Ints:
     if width % _CHUNK:
         left = np.arange(chunks * _CHUNK, width)
         ids = np.concatenate([ids, np.broadcast_to(left, (lines, len(left)))], 1)
-    best = _last(np.take_along_axis(logits.numpy(), ids, 1), count)
-    return np.take_along_axis(ids, best, 1)
+    return _at(ids, _last(_at(logits.numpy(), ids), count))
 
 
 def _last(table: Floats, count: int) -> Ints:
@@ -97,16 +98,16 @@ def _last(table: Floats, count: int) -> Ints:
     return table.argpartition(table.shape[1] - count, 1)[:, -count:]
 
 
-def _sorted(values: Floats, ids: Ints) -> tuple[Floats, Ints]:
-    order = np.lexsort((ids, -values), 1)
-    return np.take_along_axis(values, order, 1), np.take_along_axis(ids, order, 1)
+def _at(table: NDArray[Any], places: Ints) -> NDArray[Any]:
+    """Return what is at ``places`` (N, K) of each line of ``table``."""
+    return table[np.arange(len(table))[:, None], places]
 
 
 def _settle_ties(table: Floats, values: Floats, ids: Ints) -> None:
     """Give the last place to the lowest id, in lines where what comes behind it is its equal."""
     count = values.shape[1] - 1
     tied = (values[:, -1] == values[:, -2]) & (values[:, -2] > NEVER)
-    for line in np.flatnonzero(tied):
+    for line in tied.nonzero()[0]:
         among = np.flatnonzero(table[line] >= values[line, -1])
         best = among[np.lexsort((among, -table[line, among]))[:count]]
         values[line, :-1], ids[line, :-1] = table[line, best], best

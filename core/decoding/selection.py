@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.decoding.candidates import Choice
+from core.decoding.candidates import Choice, Step
 from core.decoding.histories import Growth, Ints
 from core.decoding.step import NEVER
 
@@ -25,24 +25,26 @@ class Endings:
 
 def select(
     totals: NDArray[np.float64],
-    log_probs: NDArray[np.float64],
-    words: Ints,
+    step: Step,
     *,
+    firsts: Ints,
     widths: Ints,
     ends: Ints,
 ) -> tuple[Growth, Endings]:
     """Keep the best extensions of each row, and take ends that are among the best.
 
-    ``totals`` (R, K, C) are -inf where nothing may be said; ``log_probs`` and ``words``, of the
-    same shape, are what the step adds. ``widths`` (R,) are those of the beams, ``ends`` (R,) what
-    ends a sequence. Of equals, the earlier parent comes first, then the earlier candidate.
+    ``totals`` (R, K, C) are log p with what ``step`` adds, -inf where nothing may be said. The
+    hypotheses of a row are lines from ``firsts`` (R,) on. ``widths`` (R,) are those of the beams,
+    ``ends`` (R,) what ends a sequence. Of equals, the earlier parent comes first, then the earlier
+    candidate.
     """
     rows, width, each = totals.shape
     flat = totals.reshape(rows, -1)
     order = (-flat).argsort(1, kind="stable")[:, : 2 * width]  # (R, M): enough, one of each ends
     ranks = np.arange(order.shape[1])
-    every = np.arange(rows)[:, None]
-    best, said = flat[every, order], words.reshape(rows, -1)[every, order]  # (R, M)
+    best = flat[np.arange(rows)[:, None], order]  # (R, M)
+    candidates = (order + firsts[:, None] * each).clip(max=step.words.size - 1)  # of all lines
+    said = step.words.take(candidates)
     near = (best > NEVER) & (ranks < 2 * widths[:, None])
     ending = said == ends[:, None]
     # an end that loses to better extensions is not taken early
@@ -51,7 +53,6 @@ def select(
     places = living.cumsum(1) - 1
     at = (living & (places < widths[:, None])).nonzero()
     to = (at[0], places[at])
-    chosen = order[at]
     growth = Growth(
         parents=np.zeros((rows, width), np.int64),
         words=np.zeros((rows, width), np.int64),
@@ -59,11 +60,10 @@ def select(
         log_probs=np.zeros((rows, width)),
         counts=np.bincount(at[0], minlength=rows),
     )
-    growth.parents[to], growth.words[to], growth.totals[to] = chosen // each, said[at], best[at]
-    steps = log_probs.reshape(rows, -1)
-    growth.log_probs[to] = steps[at[0], chosen]
-    place = order[taken]
-    return growth, Endings(taken[0], place // each, best[taken], steps[taken[0], place])
+    growth.parents[to], growth.words[to] = order[at] // each, said[at]
+    growth.totals[to], growth.log_probs[to] = best[at], step.log_probs.take(candidates[at])
+    last = step.log_probs.take(candidates[taken])
+    return growth, Endings(taken[0], order[taken] // each, best[taken], last)
 
 
 def enter(growth: Growth, row: int, choice: Choice) -> None:
