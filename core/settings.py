@@ -8,6 +8,8 @@ import platformdirs
 from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from core.specs.serving import ServingPrecision
+
 SOCKET_PATH_LIMIT = 100  # bytes; the kernel allows 104 (macOS) to 108 (Linux)
 
 
@@ -33,6 +35,7 @@ class Settings(BaseSettings):
     max_deaths: int = Field(default=3, ge=1)  # of a job's workers, with no progress in between
     threads: int = Field(default=0, ge=0)  # of torch while training; 0: as many as cores
     inference_threads: int = Field(default=1, ge=0)  # small batches gain nothing from more
+    precision: ServingPrecision | None = None  # of models that answer; none: as their plans say
     models_in_memory: int = Field(default=4, ge=1)
 
     @model_validator(mode="before")

@@ -3,6 +3,7 @@
 import threading
 import time
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -66,17 +67,18 @@ def _load_responder() -> "Responder":
     from core.pipelines.bundle import Models
     from core.pipelines.respond import Responder
 
-    models = Models(_fetch, limit=runtime.settings().models_in_memory)
+    settings = runtime.settings()
+    models = Models(_fetch, limit=settings.models_in_memory, precision=settings.precision)
     return Responder(bundle_of=models.get, resolve=_Aliases().resolve)
 
 
-def _fetch(checkpoint: str) -> bytes:
+def _fetch(checkpoint: str) -> bytes | Path:
     try:
         with runtime.sessions()() as session:
             key = checkpoints.resolve(session, checkpoint).blob_key
     except SQLAlchemyError as error:
         raise UnavailableError("the database cannot be reached") from error
-    return runtime.blobs().get(key)
+    return runtime.blobs().intact_path(key) or runtime.blobs().get(key)
 
 
 class _Aliases:

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from io import BytesIO
+from pathlib import Path
+from typing import Any
 
 import safetensors.torch
 from safetensors import SafetensorError
@@ -35,9 +37,25 @@ def unpack(data: bytes) -> tuple[dict[str, Tensor], dict[str, str]]:
     return tensors, notes_of(data)
 
 
+def map_file(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a file that ``pack`` made without copying: tensors are pages of it, read when needed.
+
+    Writing to a tensor leaves the file as it is. Raises BundleError where it is damaged.
+    """
+    try:
+        tensors = safetensors.torch.load_file(path)
+        with path.open("rb") as file:
+            return tensors, _notes(read_header(file)[0])
+    except (SafetensorError, ValueError, OSError) as error:
+        raise BundleError(f"not a whole safetensors file: {error}") from error
+
+
 def notes_of(data: bytes) -> dict[str, str]:
     """Read only the notes in the header; raises BundleError where it is damaged."""
-    header, _ = read_header(BytesIO(data))
+    return _notes(read_header(BytesIO(data))[0])
+
+
+def _notes(header: Mapping[str, Any]) -> dict[str, str]:
     notes = header.get(NOTES, {})
     if not isinstance(notes, dict):
         raise BundleError("the notes of the checkpoint cannot be read")

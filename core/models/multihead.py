@@ -122,7 +122,8 @@ class Positions(nn.Module):
     def __init__(self, dim: int) -> None:
         super().__init__()
         self.loudness = math.sqrt(dim)
-        rates = torch.exp(torch.arange(0, dim, 2) * (-math.log(10_000.0) / dim))  # (D / 2)
+        numbers = torch.arange(0, dim, 2, device="cpu")  # there are numbers wherever weights are
+        rates = torch.exp(numbers * (-math.log(10_000.0) / dim))  # (D / 2)
         self.rates: Tensor
         self.register_buffer("rates", rates, persistent=False)
 

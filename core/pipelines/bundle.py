@@ -4,19 +4,22 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from core.data.tensorfile import pack, unpack
+from core.data.tensorfile import map_file, pack, unpack
 from core.errors import BundleError, SpecError
-from core.models.build import Network, build
+from core.models.blank import build_with
+from core.models.build import Network
+from core.models.ready import make_ready
 from core.pipelines.formats import FORMATS, present
-from core.specs import Plan, parse
+from core.specs import Plan, ServingPrecision, parse
 from core.text.kinds import TextTokenizer, open_tokenizer
-from core.training.state import copy_weights, put_weights
+from core.training.state import copy_weights
 
 FORMAT = FORMATS[-1]
 TOKENIZER = "tokenizer"  # what opens the vocabulary again, as a tensor of bytes
@@ -48,7 +51,24 @@ def write_bundle(bundle: Bundle) -> bytes:
 
 def read_bundle(data: bytes) -> Bundle:
     """Read what ``write_bundle`` wrote; raises BundleError where it is damaged or unknown."""
-    tensors, notes = unpack(data)
+    return _read(*unpack(data))
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Read a file of what ``write_bundle`` wrote, its weights only when they are used.
+
+    Raises BundleError where it is damaged or unknown.
+    """
+    return _read(*map_file(path))
+
+
+def serving(bundle: Bundle, precision: ServingPrecision | None = None) -> Bundle:
+    """Return ``bundle`` with a model that only answers, in ``precision`` or as its plan says."""
+    chosen = precision or bundle.plan.serve.precision
+    return replace(bundle, model=make_ready(bundle.model, chosen))
+
+
+def _read(tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> Bundle:
     form = notes.get("format", "none")
     if form not in FORMATS:
         known = " and ".join(repr(one) for one in FORMATS)
@@ -60,9 +80,8 @@ def read_bundle(data: bytes) -> Bundle:
         tokenizer = open_tokenizer(plan.tokenizer, tensor_bytes(tensors.pop(TOKENIZER)))
     except (KeyError, ValueError, RuntimeError, SpecError) as error:
         raise BundleError(f"the checkpoint is incomplete: {error}") from error
-    model = build(plan.model, vocabulary_size=tokenizer.size)
     weights = {name.removeprefix(WEIGHT): value for name, value in tensors.items()}
-    put_weights(model, present(weights, form))
+    model = build_with(plan.model, present(weights, form), vocabulary_size=tokenizer.size)
     return Bundle(model.eval(), tokenizer, plan, step, report)
 
 
@@ -77,11 +96,25 @@ def tensor_bytes(tensor: torch.Tensor) -> bytes:
 
 
 class Models:
-    """The bundles in memory, by checkpoint id; the one not asked for longest leaves first."""
+    """The bundles in memory, ready to answer, by checkpoint id.
 
-    def __init__(self, fetch: Callable[[str], bytes], *, limit: int) -> None:
+    The one not asked for longest leaves first.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[str], bytes | Path],
+        *,
+        limit: int,
+        precision: ServingPrecision | None = None,
+    ) -> None:
+        """``fetch`` gives the content of a checkpoint, or a file that has it and will not change.
+
+        ``precision`` is that of every model, whatever their plans say.
+        """
         self._fetch = fetch
         self._limit = limit
+        self._precision = precision
         self._ready: OrderedDict[str, Bundle] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -89,8 +122,13 @@ class Models:
         """Return the bundle of ``checkpoint``, reading it first if need be."""
         with self._lock:
             if checkpoint not in self._ready:
-                self._ready[checkpoint] = read_bundle(self._fetch(checkpoint))
+                self._ready[checkpoint] = self._open(checkpoint)
             self._ready.move_to_end(checkpoint)
             while len(self._ready) > self._limit:
                 self._ready.popitem(last=False)
             return self._ready[checkpoint]
+
+    def _open(self, checkpoint: str) -> Bundle:
+        found = self._fetch(checkpoint)
+        bundle = open_bundle(found) if isinstance(found, Path) else read_bundle(found)
+        return serving(bundle, self._precision)

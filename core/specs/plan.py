@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from core.specs.base import Spec
 from core.specs.decoding import DecodeSpec
 from core.specs.model import ModelSpec
+from core.specs.serving import ServeSpec
 from core.specs.text import TokenizerSpec
 from core.specs.training import TrainSpec
 
@@ -28,6 +29,7 @@ class Plan(Spec):
     model: ModelSpec = ModelSpec()
     train: TrainSpec = TrainSpec()
     decode: DecodeSpec = DecodeSpec()
+    serve: ServeSpec = ServeSpec()
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "Plan":

@@ -66,8 +66,7 @@ class Blobs:
 
     def put_file(self, path: Path) -> str:
         """Keep the content of a file, read piece by piece; returns its key."""
-        with path.open("rb") as file:
-            key = hashlib.file_digest(file, "sha256").hexdigest()
+        key = _digest(path)
         self._put(key, path, size=path.stat().st_size)
         return key
 
@@ -87,7 +86,7 @@ class Blobs:
                 digest.update(data)
                 yield data
         if digest.hexdigest() != key:
-            raise BundleError(f"The blob {key} is damaged: its content has another checksum.")
+            raise _damaged(key)
 
     def exists(self, key: str) -> bool:
         """Return whether there is such a blob, intact or not."""
@@ -120,6 +119,16 @@ class Blobs:
         path = self._root / _place(key)
         if not path.is_file():
             raise NotFoundError("blob", key)
+        return path
+
+    def intact_path(self, key: str) -> Path | None:
+        """Return the file that holds the blob; None in a store without files.
+
+        Raises NotFoundError, and BundleError if it is damaged.
+        """
+        path = self.local_path(key)
+        if path is not None and _digest(path) != key:
+            raise _damaged(key)
         return path
 
     def forget_leftovers(self, *, before: datetime) -> int:
@@ -157,14 +166,22 @@ class Blobs:
         if path is None:
             return True
         # A power cut can leave a file of the right length with nothing in it.
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == key
+        return _digest(path) == key
 
 
 def _place(key: str) -> str:
     if not KEY.fullmatch(key):
         raise NotFoundError("blob", key)
     return f"{key[:2]}/{key}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _damaged(key: str) -> BundleError:
+    return BundleError(f"The blob {key} is damaged: its content has another checksum.")
 
 
 def _write_through(path: Path) -> None:
