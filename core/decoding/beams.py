@@ -55,6 +55,8 @@ class Beams:
         self._widths = self._longest = self._ends = np.zeros(0, np.int64)  # (R,) of each wish
         self._penalties = np.zeros(0)  # (R,)
         self._widest = 1
+        self._shaped: list[int] = []  # rows whose wishes depend on what was said
+        self._alike = False  # whether the same is never said in any row
         self._bars = np.zeros(0)  # (R,) what a hypothesis has to score more than, to count
         self._bans: tuple[tuple[int, ...], Bans] | None = None  # for so many lines of each row
 
@@ -131,6 +133,9 @@ class Beams:
         self._ends = np.array([_NONE if end is None else end for end in ends], np.int64)
         self._penalties = np.array([spec.length_penalty for spec in specs])
         self._widest = int(self._widths.max(initial=1))
+        wishes = [row.wish for row in self._rows]
+        self._shaped = [number for number, wish in enumerate(wishes) if is_shaped(wish)]
+        self._alike = len({wish.never for wish in wishes}) == 1
         self._bans = None
 
     def _look(self, attention: Tensor, layout: _Layout) -> None:
@@ -153,9 +158,8 @@ class Beams:
         """Make impossible what is forbidden, and find the best of what is left."""
         z = log_z(logits)  # (N,), before anything is forbidden
         self._bans_of(layout).apply(logits)
-        shaped = [number for number, row in enumerate(self._rows) if is_shaped(row.wish)]
-        if shaped:
-            lines = np.flatnonzero(np.isin(layout.rows, shaped)).tolist()
+        if self._shaped:
+            lines = np.flatnonzero(np.isin(layout.rows, self._shaped)).tolist()
             wishes = [self._rows[row].wish for row in layout.rows.tolist()]
             words: list[Sequence[int]] = [()] * len(wishes)
             for line in lines:
@@ -168,11 +172,10 @@ class Beams:
         return Step(logits, log_probs, ids.cpu().numpy(), sums)
 
     def _bans_of(self, layout: _Layout) -> Bans:
-        wishes = [row.wish for row in self._rows]
-        alike = len({wish.never for wish in wishes}) == 1
-        counts = () if alike else tuple(layout.counts.tolist())
+        counts = () if self._alike else tuple(layout.counts.tolist())
         if self._bans is None or self._bans[0] != counts:
-            some = wishes[:1] if alike else [wishes[row] for row in layout.rows.tolist()]
+            rows = [0] if self._alike else layout.rows.tolist()
+            some = [self._rows[row].wish for row in rows]
             self._bans = counts, Bans(some)
         return self._bans[1]
 
