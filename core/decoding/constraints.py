@@ -3,7 +3,8 @@
 Sizes: N lines, V vocabulary.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -63,19 +64,19 @@ def shape(
     has log p times the penalty. An end that comes early and the last word of an n-gram that was
     said become impossible.
     """
-    said = [
-        (line, id_, penalty)
-        for line in lines
-        if (penalty := wishes[line].spec.repetition_penalty) > 1
-        for id_ in set(words[line])
-    ]
-    if said:
-        places, prices = _index([(line, id_) for line, id_, _ in said], like=logits)
-        factors = torch.tensor([factor for *_, factor in said], device=logits.device)
-        _penalise(logits, log_z.to(logits), (places, prices), factors.to(logits))
-    barred = [(line, id_) for line in lines for id_ in _barred(wishes[line], words[line])]
-    if barred:
-        logits[_index(barred, like=logits)] = NEVER
+    priced = [line for line in lines if wishes[line].spec.repetition_penalty > 1 and words[line]]
+    if priced:
+        places = _places(priced, [set(words[line]) for line in priced], like=logits)
+        penalties = logits.new_ones(len(logits))
+        penalties[priced] = logits.new_tensor(
+            [wishes[line].spec.repetition_penalty for line in priced]
+        )
+        before, z = logits[places], log_z.to(logits)[places[0]]
+        after = (before - z) * penalties[places[0]] + z
+        logits[places] = after.where(before > NEVER, NEVER)
+    barred = [list(_barred(wishes[line], words[line])) for line in lines]
+    if any(barred):
+        logits[_places(lines, barred, like=logits)] = NEVER
 
 
 def completes(
@@ -93,18 +94,14 @@ def stops(wish: Wish, words: Sequence[int]) -> bool:
     return bool(wish.stop and words) and _contains(wish.stop, wish.spell, words, wish.lead)
 
 
-def _index(pairs: Sequence[tuple[int, int]], *, like: Tensor) -> tuple[Tensor, Tensor]:
-    lines, ids = torch.tensor(pairs, dtype=torch.int64, device=like.device).unbind(1)
-    return lines, ids
-
-
-def _penalise(
-    logits: Tensor, log_z: Tensor, places: tuple[Tensor, Tensor], factors: Tensor
-) -> None:
-    """Multiply log p at ``places`` (lines, ids) by ``factors``; log p is logit less ``log_z``."""
-    before, shift = logits[places], log_z[places[0]]
-    after = (before - shift) * factors + shift
-    logits[places] = after.where(before > NEVER, NEVER)
+def _places(
+    lines: Sequence[int], ids: Sequence[Collection[int]], *, like: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the line and the id of each of ``ids``, which are given for each of ``lines``."""
+    every = torch.tensor(list(chain.from_iterable(ids)), dtype=torch.int64)
+    repeats = torch.tensor([len(some) for some in ids], dtype=torch.int64)
+    owners = torch.tensor(lines, dtype=torch.int64).repeat_interleave(repeats)
+    return owners.to(like.device), every.to(like.device)
 
 
 def _barred(wish: Wish, words: Sequence[int]) -> Iterator[int]:
