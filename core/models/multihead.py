@@ -40,10 +40,13 @@ class SelfAttention(nn.Module):
         the past of what comes next.
         """
         projected = split_heads(self.project_in(inputs), 3 * self.heads)
-        queries, own = torch.split(projected, [self.heads, 2 * self.heads], dim=1)
-        after = Past(own) if past is None else past.then(own)
+        queries, keys, values = projected.chunk(3, dim=1)
+        after = Past(projected[:, self.heads :])
+        if past is not None:
+            after = past.then(after.seen)
+            keys, values = after.seen.chunk(2, dim=1)
         rate = self.dropout if self.training else 0.0
-        blended = attend(queries, after.seen, bias, dropout=rate)
+        blended = attend(queries, keys, values, bias, dropout=rate)
         return self.project_out(join_heads(blended)), after
 
     def silence(self, inputs: Tensor) -> Past:
@@ -74,16 +77,14 @@ class CrossAttention(nn.Module):
 
     def forward(self, inputs: Tensor, sources: Sources, layer: int) -> Tensor:
         """Let ``inputs`` (B, T, D) look at what ``look_at`` made for a ``layer``: (B, T, D)."""
-        queries, seen, bias = self._asked(inputs, sources, layer)
         rate = self.dropout if self.training else 0.0
-        blended = join_heads(attend(queries, seen, bias, dropout=rate))
+        blended = join_heads(attend(*self._asked(inputs, sources, layer), dropout=rate))
         found: Tensor = self.project_out(sources.scatter(blended))
         return found
 
     def weigh(self, inputs: Tensor, sources: Sources, layer: int) -> tuple[Tensor, Tensor]:
         """Do what calling does, and return the mean weights of the heads (B, T, S) as well."""
-        queries, seen, bias = self._asked(inputs, sources, layer)
-        keys, values = seen.chunk(2, dim=1)
+        queries, keys, values, bias = self._asked(inputs, sources, layer)
         weights = widened(_scores(queries, keys, bias)).softmax(-1)  # (R, N, T, S)
         rate = self.dropout if self.training else 0.0
         blended = join_heads(drop(weights, rate).to(values.dtype) @ values)
@@ -91,11 +92,11 @@ class CrossAttention(nn.Module):
 
     def _asked(
         self, inputs: Tensor, sources: Sources, layer: int
-    ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return what is asked of each source, what it holds, and a bias that hides padding."""
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """Return queries of each source, its keys and values, and a bias that hides padding."""
         queries = split_heads(sources.gather(self.project_query(inputs)), self.heads)
-        seen = split_heads(sources.parts[layer], 2 * self.heads)
-        return queries, seen, None if sources.bias is None else sources.bias.unsqueeze(1)
+        keys, values = split_heads(sources.parts[layer], 2 * self.heads).chunk(2, dim=1)
+        return queries, keys, values, None if sources.bias is None else sources.bias.unsqueeze(1)
 
 
 class FeedForward(nn.Module):
@@ -134,13 +135,14 @@ class Positions(nn.Module):
         return torch.add(waves, embedded, alpha=self.loudness)
 
 
-def attend(queries: Tensor, seen: Tensor, bias: Tensor | None, *, dropout: float = 0.0) -> Tensor:
-    """Blend the values of ``seen`` (B, 2 * N, S, D / N) for ``queries`` (B, N, T, D / N).
+def attend(
+    queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, *, dropout: float = 0.0
+) -> Tensor:
+    """Blend ``values`` for ``queries`` (B, N, T, D / N), each by its key: (B, N, S, D / N).
 
     On a CPU torch's fused kernel knows no dropout, and going back through it in bf16 takes eight
     times as long as through the plain products; in float32 it is the faster way.
     """
-    keys, values = seen.chunk(2, dim=1)
     if queries.is_cpu and (dropout or queries.dtype == torch.bfloat16):
         weights = _scores(queries, keys, bias).softmax(-1)
         return drop(weights, dropout) @ values
