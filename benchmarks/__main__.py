@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import corpus, epochs, parallel, recipes, replies, training
+from benchmarks import corpus, epochs, opening, parallel, recipes, replies, training
 
 
 def main(arguments: list[str]) -> int:
@@ -19,6 +19,7 @@ def main(arguments: list[str]) -> int:
         "replies": replies.main,
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,
+        "opening": opening.main,
         "training": training.main,
         "epochs": epochs.main,
         "adding-fast": recipes.adding_fast,

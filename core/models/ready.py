@@ -23,6 +23,7 @@ from core.models.walks import ReadyStack, input_part
 from core.specs.serving import ServingPrecision
 
 TABLE_LIMIT = 64 << 20  # bytes of a table; what is larger is multiplied at each step
+_AT_ONCE = 256  # rows of a table made together: what they pass through stays in the cache
 NARROW = 128  # a network of this width is not faster in fewer bits
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -116,8 +117,10 @@ def _put_table(ready: Network, packing: Packing) -> dict[nn.Module, int]:
         return {}
     weight = torch.cat([weight[:, :dim] for weight, _ in parts])
     product = packing.product(weight, torch.cat([bias for _, bias in parts]))
-    table = nn.Parameter(product(embedding.weight), requires_grad=False)
-    setattr(ready, name, nn.Embedding(words, table.size(1), _weight=table))
+    table = torch.empty(words, width)
+    for rows, some in zip(table.split(_AT_ONCE), embedding.weight.split(_AT_ONCE), strict=True):
+        rows.copy_(product(some))
+    setattr(ready, name, nn.Embedding(words, width, _weight=table, _freeze=True))
     return {stack: dim}
 
 

@@ -91,7 +91,7 @@ class RecurrentReader(nn.Module):
     def prompt(self, embedded: Tensor, mask: Tensor) -> RecurrentText:
         """Read ``embedded`` (B, S, E) but for the last real word of each row."""
         if embedded.size(1) == 1:
-            return RecurrentText(self._silence(embedded))
+            return RecurrentText(self.stack.start(embedded))
         _, hidden = self.stack(embedded[:, :-1], None, mask.sum(1) - 1)
         return RecurrentText(hidden)
 
@@ -99,13 +99,6 @@ class RecurrentReader(nn.Module):
         """Read ``embedded`` (B, T, E); return features (B, T, F) and the state after."""
         outputs, hidden = self.stack(embedded, state.hidden or None)
         return _features(outputs, self.dropout, self.narrow), RecurrentText(hidden)
-
-    def _silence(self, embedded: Tensor) -> tuple[Tensor, ...]:
-        """Return the state before the first word of as many rows as ``embedded`` has."""
-        layers = [cast(RecurrentLayer, layer) for layer in self.stack.layers]
-        starts = ([one.start(embedded) for one in layer.recurrences()] for layer in layers)
-        rows = [[torch.cat(parts, dim=-1) for parts in zip(*one, strict=True)] for one in starts]
-        return tuple(torch.stack(parts, dim=1) for parts in zip(*rows, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
