@@ -69,7 +69,8 @@ def children(settings: Settings) -> list[Child]:
 
 def environment(settings: Settings) -> dict[str, str]:
     """Return the environment in which a child, run in ``SOURCES``, reads ``settings`` again."""
-    told = {f"MALGIL_{key.upper()}": str(value) for key, value in settings.model_dump().items()}
+    said = settings.model_dump(exclude_none=True)
+    told = {f"MALGIL_{key.upper()}": str(value) for key, value in said.items()}
     path = settings.database_url.removeprefix(SQLITE)
     if path != settings.database_url:
         told["MALGIL_DATABASE_URL"] = SQLITE + str(Path(path).absolute())
