@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -6,9 +7,20 @@ import torch
 from core.data.tensorfile import notes_of, pack, unpack
 from core.errors import BundleError
 from core.models.build import build
-from core.pipelines.bundle import Bundle, Models, read_bundle, write_bundle
+from core.models.products import HalfProduct, IntegerProduct
+from core.pipelines.bundle import (
+    Bundle,
+    Models,
+    open_bundle,
+    read_bundle,
+    serving,
+    write_bundle,
+)
+from core.specs import ServingPrecision, merge
 from core.text.tokenizer import Tokenizer
 from tests.core.pipelines.small import small_plan
+
+BIAS = "weights/generator.bias"
 
 
 def bundle(seed: int = 0) -> Bundle:
@@ -31,6 +43,55 @@ def test_a_bundle_survives_being_written_and_read() -> None:
     assert two.model.generator.weight is two.model.target_embedding.weight
 
 
+def test_a_file_is_opened_as_what_it_holds_and_stays_so(tmp_path: Path) -> None:
+    path, data = tmp_path / "bundle", write_bundle(bundle())
+    path.write_bytes(data)
+    mapped, read = open_bundle(path), read_bundle(data)
+    assert (mapped.plan, mapped.step, mapped.report) == (read.plan, read.step, read.report)
+    ours, theirs = mapped.model.state_dict(), read.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    with torch.no_grad():
+        mapped.model.generator.bias.fill_(1.0)
+    assert path.read_bytes() == data
+
+
+def test_a_bundle_from_before_serving_was_planned_is_served_as_the_machine_is_best_at() -> None:
+    data = write_bundle(bundle())
+    plan = json.loads(notes_of(data)["plan"])
+    del plan["serve"]
+    older = pack(unpack(data)[0], {**notes_of(data), "plan": json.dumps(plan)})
+    assert read_bundle(older).plan.serve.precision == "auto"
+
+
+def test_what_serves_is_another_model_with_the_same_opinions() -> None:
+    one = bundle()
+    source = torch.tensor([[5, 6, 7]])
+    ready = serving(one, "fp32")
+    assert ready.model is not one.model
+    assert (ready.plan, ready.tokenizer) == (one.plan, one.tokenizer)
+    said = []
+    with torch.inference_mode():
+        for model in (one.model, ready.model):
+            state = model.start(source, torch.ones_like(source, dtype=torch.bool))
+            said.append(model.step(torch.tensor([2]), state)[0])
+    torch.testing.assert_close(said[0], said[1], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("asked", [None, "int8"])
+def test_models_are_served_in_the_precision_that_is_asked_for(
+    asked: ServingPrecision | None, tmp_path: Path
+) -> None:
+    tokenizer = bundle().tokenizer
+    plan = merge(small_plan(), {"model": {"hidden_dim": 256}, "serve": {"precision": "bf16"}})
+    model = build(plan.model, vocabulary_size=tokenizer.size)
+    path = tmp_path / "bundle"
+    path.write_bytes(write_bundle(Bundle(model, tokenizer, plan, 0, {})))
+    opened = Models(lambda _: path, limit=1, precision=asked).get("a")
+    kinds = {type(part) for part in opened.model.modules()}
+    assert (IntegerProduct in kinds) == (asked == "int8")
+    assert (HalfProduct in kinds) == (asked is None)
+
+
 def test_the_words_about_a_bundle_can_be_read_without_its_weights() -> None:
     data = write_bundle(bundle())
     notes = notes_of(data)
@@ -50,11 +111,17 @@ def test_the_words_about_a_bundle_can_be_read_without_its_weights() -> None:
         lambda data: pack({}, notes_of(data)),
         lambda data: pack({**unpack(data)[0], "weights/odd": torch.zeros(1)}, notes_of(data)),
         lambda data: pack(unpack(data)[0], {**notes_of(data), "plan": '{"model": {"cell": "x"}}'}),
+        lambda data: pack({**unpack(data)[0], BIAS: torch.zeros(1)}, notes_of(data)),
     ],
 )
-def test_a_damaged_bundle_is_refused_as_such(spoil) -> None:
+def test_a_damaged_bundle_is_refused_as_such(spoil, tmp_path: Path) -> None:
+    data = spoil(write_bundle(bundle()))
+    path = tmp_path / "spoilt"
+    path.write_bytes(data)
     with pytest.raises(BundleError):
-        read_bundle(spoil(write_bundle(bundle())))
+        read_bundle(data)
+    with pytest.raises(BundleError):
+        open_bundle(path)
 
 
 def test_a_bundle_of_a_later_format_is_refused_by_name() -> None:

@@ -91,6 +91,9 @@ def test_a_damaged_blob_is_noticed(store: Blobs, blobs_url: str, content: bytes)
         store.get(key)
     with pytest.raises(BundleError, match="damaged"):
         list(store.stream(key))
+    if store.local_path(key) is not None:
+        with pytest.raises(BundleError, match="damaged"):
+            store.intact_path(key)
 
 
 def test_a_truncated_blob_is_made_whole_by_putting_it_again(store: Blobs, blobs_url: str) -> None:
@@ -131,6 +134,7 @@ def test_the_same_content_can_be_put_by_many_at_once(store: Blobs, blobs_url: st
 def test_only_a_directory_has_files_to_offer(store: Blobs, blobs_url: str) -> None:
     key = store.put(b"here")
     path = store.local_path(key)
+    assert store.intact_path(key) == path
     if blobs_url.startswith("s3:"):
         assert path is None
         return
