@@ -1,10 +1,12 @@
 """The reply way: asks in, replies out, side by side in the running batch of their model."""
 
+import json
 import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -15,6 +17,7 @@ from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutErro
 from core.pipelines.bundle import Bundle
 from core.pipelines.questions import Question, engine_of, question_of
 from core.queue.messages import Ask, Reply
+from core.specs import DecodeSpec
 from core.specs.asking import lay_over
 from core.text.stream import TextStream
 
@@ -132,7 +135,8 @@ class Responder:
             raise ReplyTimeoutError("the deadline passed while the ask was waiting")
         checkpoint = self._resolve(ask.model)
         bundle = self._bundle_of(checkpoint)
-        question = question_of(bundle, ask.turns, lay_over(bundle.plan.decode, ask.decode))
+        spec = _spec_of(bundle.plan.decode, json.dumps(ask.decode)) if ask.decode else None
+        question = question_of(bundle, ask.turns, spec or bundle.plan.decode)
         course = self._course(checkpoint, bundle)
         key = next(self._numbers)
         try:
@@ -205,6 +209,11 @@ class Responder:
         asked = self._asked.pop(key)
         self._keys.pop(asked.ask.id, None)
         return asked
+
+
+@lru_cache(maxsize=512)  # most asks of a client have the same options
+def _spec_of(own: DecodeSpec, asked: str) -> DecodeSpec:
+    return lay_over(own, json.loads(asked))
 
 
 def _failed(ask: Ask, error: Exception) -> Reply:
