@@ -3,8 +3,19 @@
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks import corpus, epochs, opening, parallel, recipes, replies, training
+from benchmarks import (
+    arrivals,
+    corpus,
+    decoding,
+    epochs,
+    opening,
+    parallel,
+    recipes,
+    replies,
+    training,
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -14,9 +25,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--pairs", type=int, default=corpus.PAIRS, help="corpus: how many")
     parser.add_argument("--seeds", type=int, nargs="*", default=[1], help="recipes: which")
     parser.add_argument("--at-once", type=int, default=1, help="recipes: so many side by side")
+    parser.add_argument(
+        "--bundle", type=Path, help="a translator; its recipe is run once, if there is none"
+    )
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], bool]] = {
-        "replies": replies.main,
+        "replies": lambda: replies.main(options.bundle),
+        "decoding": lambda: decoding.main(options.bundle),
+        "arrivals": lambda: arrivals.main(options.bundle),
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,
         "opening": opening.main,

@@ -18,6 +18,14 @@ class Timed:
     wall_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """One streamed answer: when its first text came, and when it was whole."""
+
+    first_ms: float
+    wall_ms: float
+
+
 async def run(
     url: str,
     path: str,
@@ -49,16 +57,48 @@ async def run(
     return answers
 
 
-async def _post(
+async def stream(url: str, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Streamed]:
+    """Post ``bodies`` one after the other, and read each answer as server-sent events."""
+    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+    try:
+        return [await _follow(reader, writer, path, {**body, "stream": True}) for body in bodies]
+    finally:
+        writer.close()
+        await writer.wait_closed()
+
+
+async def _follow(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: Mapping[str, Any]
-) -> Timed:
+) -> Streamed:
+    began = time.perf_counter()
+    first = None
+    writer.write(_request(path, body))
+    while line := await reader.readline():
+        if line.startswith(b"event: piece") and first is None:
+            first = time.perf_counter()
+        elif line.startswith(b"event: reply"):
+            whole = time.perf_counter()
+            await reader.readuntil(b"\r\n0\r\n\r\n")  # the last chunk
+            return Streamed(((first or whole) - began) * 1e3, (whole - began) * 1e3)
+        elif line.startswith((b"event: error", b"HTTP/1.1 4", b"HTTP/1.1 5")):
+            break
+    raise RuntimeError(f"a streamed reply failed: {line!r}")
+
+
+def _request(path: str, body: Mapping[str, Any]) -> bytes:
     data = json.dumps(body, ensure_ascii=False).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\n"
         f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
     )
+    return head.encode() + data
+
+
+async def _post(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: Mapping[str, Any]
+) -> Timed:
     began = time.perf_counter()
-    writer.write(head.encode() + data)
+    writer.write(_request(path, body))
     answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
     length = int(answer.split("content-length:", 1)[1].split("\r\n", 1)[0])
     text = await reader.readexactly(length)
