@@ -13,7 +13,7 @@ from core.text.tokenizer import BOS, EOS, UNK
 from tests.core.decoding.driving import Staring, alone, drive, every_sequence
 from tests.core.decoding.tables import Table, random_table
 
-EVERYTHING = 4096  # more hypotheses than there are sequences
+EVERYTHING = 1024  # more hypotheses than there are sequences
 
 
 def wide(**wanted: object) -> DecodeSpec:
@@ -106,7 +106,7 @@ wishes = st.builds(
     alignments=st.booleans(),
     never=st.sampled_from([(), (), (8,), (9, 10)]),
     prefix=st.lists(st.integers(5, 7), max_size=3),
-    required=st.sampled_from([(), (), ((5, 6),), ((6,), (7, 6))]),
+    required=st.sampled_from([(), (), ((5, 6),), ((6,), (5, 5))]),
     banned=st.sampled_from([[], [], [b"ad"], [b"dd", b"e"]]),
     stop=st.sampled_from([[], [], [b"c"], [b"ef", b"fd"]]),
 )
@@ -116,7 +116,7 @@ wishes = st.builds(
     seed=st.integers(0, 1000),
     asked=st.lists(st.tuples(wishes, st.integers(0, 6)), min_size=1, max_size=7),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_a_request_is_answered_in_company_as_it_is_alone(seed: int, asked) -> None:
     """Whatever it asks for, whenever it joins, and whoever leaves before it has ended."""
     table = Staring(random_table(len(asked), 6, seed).log_probs, seed)
@@ -140,7 +140,7 @@ def test_a_request_is_answered_in_company_as_it_is_alone(seed: int, asked) -> No
 
 
 @given(seed=st.integers(0, 1000), wish=wishes)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_an_answer_is_what_was_wished_for(seed: int, wish: Wish) -> None:
     table, spec = Staring(random_table(1, 6, seed).log_probs, seed), wish.spec
     found = alone(table, wish)

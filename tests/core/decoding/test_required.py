@@ -26,7 +26,7 @@ def lengths(required: tuple[tuple[int, ...], ...]) -> int:
 
 
 @given(words=st.lists(st.integers(5, 7), max_size=14), some=phrases)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_progress_is_what_a_look_back_would_find(words: list[int], some) -> None:
     wanted = Phrases(some)
     progress = wanted.begin(words)
@@ -42,7 +42,7 @@ def test_progress_is_what_a_look_back_would_find(words: list[int], some) -> None
 
 
 @given(words=st.lists(st.integers(5, 7), max_size=10), some=phrases)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_there_is_always_a_next_word_that_brings_the_end_nearer(words: list[int], some) -> None:
     wanted = Phrases(some)
     progress = wanted.begin(words)
@@ -60,7 +60,7 @@ def test_there_is_always_a_next_word_that_brings_the_end_nearer(words: list[int]
     prefix=st.lists(st.integers(5, 9), max_size=2).map(tuple),
     ngram=st.sampled_from([0, 0, 1, 2]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_hypothesis_contains_every_phrase(
     seed, required, width, spare, prefix, ngram
 ) -> None:
@@ -88,10 +88,10 @@ def test_every_hypothesis_contains_every_phrase(
 )
 def test_the_widest_beam_finds_the_best_that_contains_them(required) -> None:
     spec = DecodeSpec().model_copy(
-        update={"beam_size": 4096, "max_tokens": 5, "length_penalty": 0.0}
+        update={"beam_size": 256, "max_tokens": 5, "length_penalty": 0.0}
     )
     wish = Wish(spec=spec, required=required)
-    for seed in range(25):
+    for seed in range(12):
         table = random_table(1, 2, seed)
         best = next(
             one
@@ -106,9 +106,9 @@ def test_the_widest_beam_finds_the_best_that_contains_them(required) -> None:
 def test_a_narrow_beam_puts_phrases_where_they_fit() -> None:
     """Beside the best of all, which it cannot always find, it loses little."""
     lost = []
-    for seed in range(40):
+    for seed in range(15):
         table = random_table(1, 3, seed)
-        spec = DecodeSpec(beam_size=8, max_tokens=6, length_penalty=0.0)
+        spec = DecodeSpec(beam_size=8, max_tokens=5, length_penalty=0.0)
         wish = Wish(spec=spec, required=((5, 6), (6, 7)))
         best = next(
             one
@@ -144,6 +144,12 @@ def test_what_cannot_be_said_is_refused_before_anything_begins() -> None:
         (Wish(spec=five, required=((5, BOS),)), "never said"),
         (Wish(spec=five, required=((5, EOS),)), "never said"),
         (Wish(spec=five, required=((5, 6),), banned=(b"xx",), spell=lambda _: b"x"), "banned"),
+        (Wish(spec=five, required=((5, 6),), stop=(b"x",), spell=lambda _: b"x"), "goes on"),
+        (Wish(spec=five, required=((5,), (6,)), stop=(b"x",), spell=lambda _: b"x"), "first of"),
+        (
+            Wish(spec=five, required=((5,),), prefix=(6,), stop=(b"x",), spell=lambda _: b"x"),
+            "its p",
+        ),
     ):
         with pytest.raises(InputError, match=reason) as refused:
             pool.begin(0, wish, 3)
