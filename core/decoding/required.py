@@ -86,21 +86,30 @@ class Phrases:
 
 def refuse_unsayable(wish: Wish) -> None:
     """Raise InputError if phrases are required that cannot all be said as the rest is wished."""
-    phrases = Phrases(wish.required)
+    for reason in _faults(wish, Phrases(wish.required)):
+        raise InputError(f"required: {reason}", field="decode.required")
+
+
+def _faults(wish: Wish, phrases: Phrases) -> Iterator[str]:
     texts = Texts(wish)
-    need = len(wish.prefix) + phrases.need(phrases.begin(wish.prefix))
-    if need > wish.spec.max_tokens:
-        reason = f"takes {need} tokens with its prefix, more than max_tokens"
-        raise InputError(
-            f"required: this {reason} ({wish.spec.max_tokens})", field="decode.required"
-        )
+    missing = phrases.need(phrases.begin(wish.prefix))
+    need, most = len(wish.prefix) + missing, wish.spec.max_tokens
+    if need > most:
+        yield f"this takes {need} tokens with its prefix, more than max_tokens ({most})"
+    if missing and any(texts.ends(wish.prefix[:n], word) for n, word in enumerate(wish.prefix)):
+        yield "the reply ends with its prefix"
+    ending = 0
     for phrase in phrases.all:
         if wish.end in phrase or not set(wish.never).isdisjoint(phrase):
-            raise InputError(
-                "required: a phrase has words that are never said", field="decode.required"
-            )
+            yield "a phrase has words that are never said"
         if not all(texts.allowed(phrase[:place], word) for place, word in enumerate(phrase)):
-            raise InputError("required: a phrase contains a banned text", field="decode.required")
+            yield "a phrase contains a banned text"
+        stops = [texts.ends(phrase[:place], word) for place, word in enumerate(phrase)]
+        if any(stops[:-1]):
+            yield "a phrase goes on behind a text that ends the reply"
+        ending += stops[-1]
+    if ending > 1:
+        yield "the reply ends with the first of two phrases"
 
 
 class Banks:
