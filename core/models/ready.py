@@ -118,8 +118,9 @@ def _put_table(ready: Network, packing: Packing) -> dict[nn.Module, int]:
     weight = torch.cat([weight[:, :dim] for weight, _ in parts])
     product = packing.product(weight, torch.cat([bias for _, bias in parts]))
     table = torch.empty(words, width)
-    for rows, some in zip(table.split(_AT_ONCE), embedding.weight.split(_AT_ONCE), strict=True):
-        rows.copy_(product(some))
+    for first in range(0, words, _AT_ONCE):
+        rows = slice(first, first + _AT_ONCE)
+        table[rows] = product(embedding.weight[rows])
     setattr(ready, name, nn.Embedding(words, width, _weight=table, _freeze=True))
     return {stack: dim}
 
