@@ -11,6 +11,7 @@ from core.pipelines.questions import Question, engine_of, question_of
 from core.queue.messages import Candidate
 from core.specs import DecodeSpec
 
+Asked = tuple[Sequence[str], DecodeSpec] | InputError | None  # turns and spec; or what is wrong
 OnPiece = Callable[[int, str], None]  # (row, text): more text of this row is certain
 
 WINDOW = 512  # questions that are sorted by length together
@@ -56,12 +57,12 @@ def decode_batch(
 
 def decode_each(
     bundle: Bundle,
-    asked: Iterable[tuple[Sequence[str], DecodeSpec] | None],
+    asked: Iterable[Asked],
     *,
     details: bool = False,
     first: int = 1,
 ) -> Iterator[list[Candidate]]:
-    """Answer whatever many ``asked`` (turns and spec) in their order; nothing gets no candidates.
+    """Answer however many are ``asked``, in their order; nothing gets no candidates.
 
     Sources of a like length run side by side, and memory does not grow. What is wrong with one is
     raised as a DataError, by its number from ``first`` on, once all before it have been answered.
@@ -75,7 +76,7 @@ class _Row:
     def __init__(
         self,
         bundle: Bundle,
-        asked: Iterable[tuple[Sequence[str], DecodeSpec] | None],
+        asked: Iterable[Asked],
         *,
         details: bool,
         first: int,
@@ -110,7 +111,7 @@ class _Row:
                 self._done[number] = []
                 continue
             try:
-                window.append((number, question_of(self._bundle, *asked)))
+                window.append((number, self._question(asked)))
             except InputError as error:
                 self._done[number] = error
                 self._asked = enumerate(())  # nothing after it will be handed out
@@ -119,6 +120,11 @@ class _Row:
         for number, question in window:
             self._submit(number, question)
         return bool(self._questions or self._done)
+
+    def _question(self, asked: tuple[Sequence[str], DecodeSpec] | InputError) -> Question:
+        if isinstance(asked, InputError):
+            raise asked
+        return question_of(self._bundle, *asked)
 
     def _submit(self, number: int, question: Question) -> None:
         try:

@@ -14,8 +14,9 @@ from services.cli.demo import demo
 from services.cli.failures import EPILOGUE, Exit, Failure, from_error
 from services.cli.options import JsonFlag
 from services.cli.screen import Screen
-from services.cli.talking import chat, translate
+from services.cli.talking import chat
 from services.cli.train import train
+from services.cli.translating import translate
 from services.cli.up import up
 
 app = typer.Typer(
