@@ -212,6 +212,7 @@ class Beams:
             histories.totals[number, : layout.counts[number]].tolist(),
             [histories.words_of(number, place) for place in range(layout.counts[number])],
             score=row.score_of(int(histories.said[number]) + 1),
+            promise=row.score_of(int(histories.said[number]) + 2),
             forced=partial(_forced, unshaped, step.log_z[lines]),
         )
         choice = row.choose(turn)
@@ -256,13 +257,14 @@ class Beams:
         return Advance(parents.tolist(), words.tolist(), told, ended)
 
     def _promises(self, growth: Growth) -> Floats:
-        """Return what the live hypotheses of each row promise (R,): their score as they are.
+        """Return what the live hypotheses of each row promise (R,): their score if they end next.
 
-        How many have ended says nothing: beside one sure hypothesis, most of those that end early
-        are noise.
+        That is at best, with an end that costs nothing. How many have ended says nothing: beside
+        one sure hypothesis, most of those that end early are noise. Only a beam of 1 is done with
+        the first, which was the likeliest: it promises no more than its score as it is.
         """
-        lengths = self._histories.said
-        promises = growth.totals[:, 0] / np.maximum(lengths, 1) ** self._penalties
+        lengths = self._histories.said + (self._widths > 1)
+        promises = growth.totals[:, 0] / lengths**self._penalties
         for number, row in enumerate(self._rows):
             if row.chooser is not None:  # which lets go of what promises nothing
                 promises[number] = np.inf

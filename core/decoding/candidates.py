@@ -75,7 +75,8 @@ class Turn:
     first: int  # the line of the first of them
     totals: Sequence[float]  # log p of each
     said: Sequence[Sequence[int]]  # and its words
-    score: Callable[[Extension], float]  # what ranking makes of one that is a word longer
+    score: Callable[[Extension], float]  # what ranking makes of one that is a word longer ...
+    promise: Callable[[Extension], float]  # ... and at best of one that has yet to end
     forced: Callable[[int, int], float]  # log p of (parent, word), whatever forbids it
 
     def ranked(

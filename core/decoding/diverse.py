@@ -83,4 +83,5 @@ class Groups:
         group.scores = sorted(group.scores, reverse=True)[: self._n_best]
         bar = group.scores[-1] if len(group.scores) == self._n_best else NEVER
         priced = (one._replace(total=one.total - costs.get(one.word, 0.0)) for one in live)
-        return live if any(turn.score(one) > bar for one in priced) else []
+        promise = turn.promise if self._width > 1 else turn.score  # one ends with the likeliest
+        return live if any(promise(one) > bar for one in priced) else []

@@ -204,7 +204,7 @@ class Banks:
         del self._scores[self._spec.n_best :]
         full = len(self._scores) == self._spec.n_best
         bar = self._scores[-1] if full else NEVER
-        return any(turn.score(one) > bar for one in live)
+        return any(turn.promise(one) > bar for one in live)
 
 
 def _contains(words: Phrase, phrase: Phrase) -> bool:
