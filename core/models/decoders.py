@@ -5,7 +5,7 @@ F features.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -46,6 +46,22 @@ class DecoderState:
     fed: Tensor | None  # (B, 1, F), the features of the step before, for input feeding
     coverage: Tensor | None  # (B, S), the attention of all steps so far, added up
     chance: Chance | None  # only in training
+
+    def after(
+        self,
+        recurrent: tuple[Tensor, ...] | None = None,
+        fed: Tensor | None = None,
+        coverage: Tensor | None = None,
+    ) -> "DecoderState":
+        """Return the state with what has changed; ``replace`` would take as long as a small sum."""
+        return DecoderState(
+            recurrent=self.recurrent if recurrent is None else recurrent,
+            memory=self.memory,
+            context=self.context,
+            fed=self.fed if fed is None else fed,
+            coverage=self.coverage if coverage is None else coverage,
+            chance=self.chance,
+        )
 
     def select(self, rows: Tensor) -> "DecoderState":
         """Keep ``rows`` (int64), in their order, repeats allowed; the memory may get shorter."""
@@ -176,7 +192,7 @@ class RecurrentDecoder(nn.Module):
         readouts = []
         for now in torch.split(inputs, 1, dim=1):  # (B, 1, I)
             readout, state = self._read(*self._walk(_joined(now, state.fed), state))
-            state = replace(state, fed=readout.features)
+            state = state.after(fed=readout.features)
             readouts.append(readout)
         return together(readouts), state
 
@@ -191,7 +207,7 @@ class RecurrentDecoder(nn.Module):
         draw = None if chance is None else chance.recurrent
         outputs, recurrent = self.stack(inputs, state.recurrent, draw=draw)
         outputs = self._dropped(outputs, None if chance is None else chance.outputs)
-        return outputs, replace(state, recurrent=recurrent)
+        return outputs, state.after(recurrent=recurrent)
 
     def _attend(
         self, queries: Tensor, state: DecoderState
@@ -204,7 +220,7 @@ class RecurrentDecoder(nn.Module):
         contexts, weights, coverage = attend_covering(
             self.attention, queries, state.memory, state.coverage
         )
-        return contexts, weights, replace(state, coverage=coverage)
+        return contexts, weights, state.after(coverage=coverage)
 
     def _features(self, found: Tensor, state: DecoderState) -> Tensor:
         """Turn outputs and contexts (B, T, H + M) into what the output layer reads, (B, T, F)."""
@@ -245,5 +261,9 @@ def _joined_rows(tensors: Sequence[Tensor | None]) -> Tensor | None:
 def _joined(first: Tensor, *others: Tensor | None) -> Tensor:
     """Join ``first`` (B, T, ...) and what there is of ``others`` (B, T or 1, ...), step by step."""
     steps = first.size(1)
-    real = [other.expand(-1, steps, -1) for other in others if other is not None]
+    real = [
+        other if other.size(1) == steps else other.expand(-1, steps, -1)
+        for other in others
+        if other is not None
+    ]
     return torch.cat([first, *real], dim=-1) if real else first

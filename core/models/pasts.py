@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-ROOM = 32  # positions, at least, that are made room for ahead
+ROOM = 16  # positions, at least, that are made room for ahead
+NEXT = 1  # position that is made room for where rows are moved: they may be at every step
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Past:
             return Past(torch.cat([self.seen, after], dim=2))
         length, room = self.length + after.size(2), self.room
         if room is None or not _may_write(room, self.length, length):
-            room = _room(self.seen, self.seen.size(0), length)
+            room = _room(self.seen, self.seen.size(0), length, max(ROOM, length // 2))
             room.held[:, :, : self.length] = self.seen
         room.held[:, :, self.length : length] = after
         room.written = length
@@ -48,7 +49,7 @@ class Past:
         """Keep ``rows`` (int64), repeats allowed, and their positions from the ``first`` on."""
         if torch.is_grad_enabled():
             return Past(self.seen[:, :, first:].index_select(0, rows))
-        room = _room(self.seen, rows.size(0), self.length - first)
+        room = _room(self.seen, rows.size(0), self.length - first, NEXT)
         seen = room.held[:, :, : room.written]
         torch.index_select(self.seen[:, :, first:], 0, rows, out=seen)
         return Past(seen, room)
@@ -57,16 +58,16 @@ class Past:
         """Put the rows of ``others`` behind these; all end at the same place."""
         every = [self.seen, *(other.seen for other in others)]
         length = max(seen.size(2) for seen in every)
-        room = _room(self.seen, sum(seen.size(0) for seen in every), length)
+        room = _room(self.seen, sum(seen.size(0) for seen in every), length, NEXT)
         joined = room.held[:, :, :length]
         place_right(every, joined, 2)
         return Past(joined, room)
 
 
-def _room(like: Tensor, rows: int, length: int) -> Room:
-    """Make room for what is to come after ``length`` positions."""
+def _room(like: Tensor, rows: int, length: int, spare: int) -> Room:
+    """Make room for ``length`` positions, and for others to come after them."""
     _, heads, _, dim = like.shape
-    return Room(like.new_empty(rows, heads, length + max(ROOM, length // 2), dim), length)
+    return Room(like.new_empty(rows, heads, length + spare, dim), length)
 
 
 def _may_write(room: Room, before: int, after: int) -> bool:

@@ -25,6 +25,8 @@ class Readout:
 
 def together(steps: Sequence[Readout]) -> Readout:
     """Put the readouts of steps that follow each other, (B, 1, ...) each, into one (B, T, ...)."""
+    if len(steps) == 1:
+        return steps[0]
     weights = [step.attention for step in steps if step.attention is not None]
     features = torch.cat([step.features for step in steps], dim=1)
     return Readout(features, torch.cat(weights, dim=1) if weights else None)
