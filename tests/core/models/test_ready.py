@@ -105,3 +105,15 @@ def test_a_narrow_network_is_left_in_float32() -> None:
     narrow = build(ModelSpec(embedding_dim=32, hidden_dim=32), vocabulary_size=20)
     assert choose_multiplied(narrow, "auto") == "fp32"
     assert choose_multiplied(narrow, "int8") == "int8"
+
+
+def test_a_wide_network_takes_what_the_machine_multiplies_best(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wide = build(ModelSpec(embedding_dim=128, hidden_dim=128), vocabulary_size=200)
+    for integers, halves, expected in ((1, 1, "int8"), (0, 1, "bf16"), (0, 0, "fp32")):
+        monkeypatch.setattr("core.models.ready.packs_integers", lambda able=integers: bool(able))
+        monkeypatch.setattr(
+            "core.models.ready.fast_bf16", lambda _device, able=halves: bool(able)
+        )
+        assert choose_multiplied(wide, "auto") == expected
