@@ -9,6 +9,8 @@ from core.decoding.requests import Request
 
 PATIENCE = 4  # steps that a request waits at most for others to be read with it ...
 SHARE = 8  # ... where what waits is less than this share of what runs
+FULL_PATIENCE = 24  # the same, where more wait than fit
+FULL_SHARE = 2
 
 
 @dataclass(slots=True)
@@ -52,23 +54,29 @@ class Waiting:
         """Return who may begin now: the most urgent, as long as the next one fits.
 
         Nobody overtakes one that does not fit, so it is not passed over for ever; where nothing
-        runs, it begins whatever its size. Reading one source costs nearly as much as reading
-        several, so beside a large batch a few steps are waited for company.
+        runs, it begins whatever its size. Reading several sources costs little more than reading
+        one: beside a large batch those who come wait a few steps for each other, and where more
+        wait than fit, all wait until enough have left.
         """
-        if not self._heap or not self._worth_it(running):
+        if not self._heap:
             return []
-        taken: list[Request] = []
+        self._steps += 1
+        taken = self._fitting(room, running=running)
+        share, patience = (SHARE, PATIENCE) if not self._heap else (FULL_SHARE, FULL_PATIENCE)
+        if taken and (len(taken) * share >= running or self._steps > patience):
+            self._steps = 0
+            return [request for _, _, request in taken]
+        for one in taken:
+            heapq.heappush(self._heap, one)
+        return []
+
+    def _fitting(self, room: Room, *, running: int) -> list[tuple[int, int, Request]]:
+        """Take those out of the queue who may begin."""
+        taken: list[tuple[int, int, Request]] = []
         while self._heap:
             request = self._heap[0][2]
             if not room.fits(request) and (running or taken):
                 break
-            heapq.heappop(self._heap)
+            taken.append(heapq.heappop(self._heap))
             room.take(request)
-            taken.append(request)
-        if taken:
-            self._steps = 0
         return taken
-
-    def _worth_it(self, running: int) -> bool:
-        self._steps += 1
-        return len(self._heap) * SHARE >= running or self._steps > PATIENCE

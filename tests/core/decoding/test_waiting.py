@@ -1,6 +1,6 @@
 from core.decoding.requests import Request
 from core.decoding.step import Wish
-from core.decoding.waiting import PATIENCE, Room, Waiting
+from core.decoding.waiting import FULL_PATIENCE, PATIENCE, Room, Waiting
 from core.specs import DecodeSpec
 
 
@@ -46,13 +46,23 @@ def test_who_is_larger_than_everything_runs_alone() -> None:
 
 
 def test_beside_many_a_few_steps_are_waited_for_company() -> None:
-    queue, room = waiting(request(1)), Room(lines=9, tokens=1000)
+    queue = waiting(request(1))
     for _ in range(PATIENCE):
-        assert not queue.take(room, running=64)
-    assert keys(queue.take(room, running=64)) == [1]
+        assert not queue.take(Room(lines=9, tokens=1000), running=64)
+    assert keys(queue.take(Room(lines=9, tokens=1000), running=64)) == [1]
     for key in range(8):
         queue.put(request(key))
-    assert keys(queue.take(room, running=64)) == list(range(8))
+    assert keys(queue.take(Room(lines=9, tokens=1000), running=64)) == list(range(8))
+
+
+def test_where_more_wait_than_fit_all_wait_until_enough_have_left() -> None:
+    queue = waiting(*(request(key) for key in range(40)))
+    for left in range(1, 10):
+        assert not queue.take(Room(lines=left, tokens=10_000), running=20)
+    assert keys(queue.take(Room(lines=10, tokens=10_000), running=20)) == list(range(10))
+    for _ in range(FULL_PATIENCE):
+        assert not queue.take(Room(lines=1, tokens=10_000), running=20)
+    assert keys(queue.take(Room(lines=1, tokens=10_000), running=20)) == [10]
 
 
 def test_what_is_forgotten_never_begins() -> None:
