@@ -5,11 +5,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import platformdirs
 
 from core.decoding.engine import Ended, Engine, Failed, Request
-from core.decoding.step import Hypothesis, Wish
+from core.decoding.step import Hypothesis, StepModel, Wish
 from core.metrics.text import corpus_scores
 from core.models.build import Network
 from core.models.ready import make_ready
@@ -74,15 +75,16 @@ def ready(path: Path, precision: ServingPrecision) -> Network:
 
 
 def wish(beam_size: int) -> Wish:
-    """Return what the measurements ask: a beam of that size, or with 1 the likeliest word."""
-    return Wish(spec=DecodeSpec(beam_size=beam_size, max_tokens=MAX_TOKENS))
+    """Return what the measurements ask: a beam of that size, or with 1 the likeliest word alone."""
+    spec = DecodeSpec(beam_size=beam_size, max_tokens=MAX_TOKENS)
+    return Wish(spec=spec, scored=beam_size > 1)
 
 
 def decode(
     model: Network, sources: Sequence[tuple[int, ...]], wanted: Wish, *, lines: int
 ) -> list[Hypothesis]:
     """Return the best answer to each of ``sources``, as a file is decoded: longest first."""
-    engine = Engine(model, max_lines=lines)
+    engine = Engine(cast("StepModel[Any]", model), max_lines=lines)
     for key in sorted(range(len(sources)), key=lambda key: -len(sources[key])):
         engine.submit(Request(key=key, source=sources[key], wish=wanted))
     answers: dict[int, Hypothesis] = {}

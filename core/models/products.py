@@ -119,6 +119,7 @@ class IntegerProduct(nn.Module):
         self.out_features, self.in_features = weight.shape
         self.packed, self.bias = packed, _held(bias)
         self.bound = bound
+        self.middle = torch.tensor(_ZERO + 0.5)
         given = weight.detach()
         self.scales = given.abs().amax(1).div_(_MOST).clamp_min_(_TINY)  # (M,)
         whole = given.div(self.scales.unsqueeze(1)).round_()
@@ -131,24 +132,29 @@ class IntegerProduct(nn.Module):
         """Return the product (..., M) of ``inputs`` (..., K), with ``addend`` (..., M) added."""
         if self.bound is not None:
             step = self.bound / _MOST
-            product = self._multiply(inputs.mul(1 / step), step, self.bias)
+            shifted = torch.add(self.middle, inputs, alpha=1 / step)
+            product = self._multiply(shifted, step, self.bias)
         else:
             steps = inputs.abs().amax(-1, keepdim=True).div_(_MOST).clamp_min_(_TINY)
-            product = self._multiply(inputs.div(steps), 1.0, None).mul_(steps)
+            shifted = inputs.div(steps).add_(self.middle)
+            product = self._multiply(shifted, 1.0, None).mul_(steps)
             product = product if self.bias is None else product.add_(self.bias)
         return product if addend is None else product.add_(addend)
 
-    def _multiply(self, scaled: Tensor, step: float, bias: Tensor | None) -> Tensor:
-        """Round ``scaled`` (..., K), which is changed, and return ``step`` times the product."""
+    def _multiply(self, shifted: Tensor, step: float, bias: Tensor | None) -> Tensor:
+        """Return ``step`` times the product of what ``shifted`` (..., K) is when cut to bytes.
+
+        It lies between 1.5 and 255.5: to cut off what follows the point is to round.
+        """
         if not self.packed:
-            product = functional.linear(scaled.round_(), self.weight).mul_(self.scales * step)
+            whole = shifted.floor().sub_(_ZERO)
+            product = functional.linear(whole, self.weight).mul_(self.scales * step)
             return product if bias is None else product.add_(bias)
-        whole = scaled.round_().to(torch.int8).view(torch.uint8).bitwise_xor_(_ZERO)
         multiplied: Tensor = torch.ops.onednn.qlinear_pointwise.default(
-            *(whole, step, _ZERO, self.weight, self.scales, self.zeros, bias),
+            *(shifted.to(torch.uint8), step, _ZERO, self.weight, self.scales, self.zeros, bias),
             *(1.0, 0, torch.float32, "none", [], ""),  # of the output, and nothing after it
         )
-        return multiplied.view(*scaled.shape[:-1], self.out_features)
+        return multiplied.view(*shifted.shape[:-1], self.out_features)
 
 
 @dataclass(frozen=True, slots=True)

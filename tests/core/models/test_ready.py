@@ -113,7 +113,5 @@ def test_a_wide_network_takes_what_the_machine_multiplies_best(
     wide = build(ModelSpec(embedding_dim=128, hidden_dim=128), vocabulary_size=200)
     for integers, halves, expected in ((1, 1, "int8"), (0, 1, "bf16"), (0, 0, "fp32")):
         monkeypatch.setattr("core.models.ready.packs_integers", lambda able=integers: bool(able))
-        monkeypatch.setattr(
-            "core.models.ready.fast_bf16", lambda _device, able=halves: bool(able)
-        )
+        monkeypatch.setattr("core.models.ready.fast_bf16", lambda _device, able=halves: bool(able))
         assert choose_multiplied(wide, "auto") == expected
