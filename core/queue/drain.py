@@ -64,10 +64,6 @@ class Drain:
         self._silence = True
         return self.exchange((), count)[0]
 
-    def read(self, count: int) -> list[tuple[Ask, float]]:
-        """Return up to ``count`` new asks with their arrival in Unix seconds; does not wait."""
-        return self.exchange((), count)[0]
-
     def linger(self, count: int, wait_s: float) -> list[tuple[Ask, float]]:
         """Wait a little for more asks; none came where the list is empty.
 
@@ -84,9 +80,10 @@ class Drain:
     def exchange(
         self, replies: Sequence[tuple[Ask, Reply]], count: int
     ) -> tuple[list[tuple[Ask, float]], list[str]]:
-        """Post ``replies`` as ``send`` does and read as ``read`` does, in one trip.
+        """Post ``replies`` as ``send`` does, and look for what is new, in one trip.
 
-        Return up to ``count`` asks, and the ids of asks that nobody waits for any more.
+        Return up to ``count`` new asks with their arrival in Unix seconds, and the ids of asks that
+        nobody waits for any more. Does not wait.
         """
         with self._redis.pipeline(transaction=True) as pipe:
             ended = self._post(pipe, replies)

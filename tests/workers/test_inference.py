@@ -295,7 +295,7 @@ def test_no_more_than_the_limit_are_held_and_the_rest_is_left_to_others(
             await asyncio.sleep(0.05)
             assert inference._responder().asks <= 2
             other = Drain(valkey, name="other")
-            [(left, _)] = await asyncio.to_thread(other.read, 1)
+            [(left, _)], _ = await asyncio.to_thread(other.exchange, (), 1)
             other.send([(left, Reply(id=left.id, candidates=(Candidate("from another", 0.0),)))])
             may_go_on.set()
             said = [reply.candidates[0].text for reply in await asyncio.gather(*asking)]

@@ -72,7 +72,7 @@ async def read(drain: Drain, count: int = 64, *, at_least: int = 1) -> list[Ask]
     """Read as the worker does, until so many asks are there."""
     asks: list[Ask] = []
     for _ in range(500):
-        asks += [ask for ask, _ in await asyncio.to_thread(drain.read, count)]
+        asks += [ask for ask, _ in (await asyncio.to_thread(drain.exchange, (), count))[0]]
         if len(asks) >= at_least:
             return asks
         await asyncio.sleep(0.01)
@@ -207,7 +207,7 @@ def test_an_asker_that_goes_away_takes_its_ask_along(client, valkey_url) -> None
         with pytest.raises(asyncio.CancelledError):
             await asking
         assert client.xlen(INBOX) == 0
-        assert Drain(client, name="w").read(10) == []
+        assert Drain(client, name="w").exchange((), 10)[0] == []
 
     play(valkey_url, scene)
 
@@ -322,7 +322,7 @@ def test_what_could_not_be_posted_is_posted_again(client, valkey_url) -> None:
 
 def test_a_wiped_server_is_used_again_as_if_new(client, valkey_url) -> None:
     drain = Drain(client, name="w")
-    drain.read(1)
+    drain.begin(1)
 
     async def scene(inbox: Inbox) -> None:
         client.flushall()
