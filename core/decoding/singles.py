@@ -141,8 +141,8 @@ class Singles:
         ]
         company.bans.apply(logits)
         if company.shaped:
-            wishes = [lines[place].wish for place in company.shaped]
-            words = [lines[place].words for place in company.shaped]
+            wishes = [line.wish for line in lines]
+            words = [line.words for line in lines]
             shape(logits, logits[:, 0] if z is None else z, company.shaped, wishes, words)
         values, tokens = (part.squeeze(1) for part in best_of(logits, 1))
         self._draw(logits, values, tokens, company.drawing)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 from torch import Tensor
 from torch.nn import functional
 
@@ -49,7 +50,8 @@ def some_requests(spec: ModelSpec, count: int, seed: int) -> list[Request]:
 def _request(spec: ModelSpec, key: int, chance: random.Random) -> Request:
     source = a_source(spec, chance.randrange(1000), chance.randint(1, LONGEST_SOURCE))
     decode = _decode(chance, looks=network(spec).tells_attention)
-    ids = _ids(chance, searches=decode.beam_size > 1 and decode.beam_groups == 1)
+    searches = decode.beam_size > 1 and decode.beam_groups == 1
+    ids = _ids(chance, searches=searches, copies=spec.copy_source)
     if len(ids.get("prefix", ())) > decode.max_tokens:
         del ids["prefix"]
     wish = Wish(spec=decode, spell=spell, **first_of(spec, source), **ids)
@@ -70,7 +72,7 @@ def _decode(chance: random.Random, *, looks: bool) -> DecodeSpec:
             continue
 
 
-def _ids(chance: random.Random, *, searches: bool) -> dict[str, Any]:
+def _ids(chance: random.Random, *, searches: bool, copies: bool) -> dict[str, Any]:
     """Return what a request wants in ids and spellings."""
     word = lambda: chance.randrange(5, VOCABULARY)  # noqa: E731
     wanted: dict[str, Callable[[], Any]] = {
@@ -78,7 +80,7 @@ def _ids(chance: random.Random, *, searches: bool) -> dict[str, Any]:
         "prefix": lambda: (word(), word()),
         "banned": lambda: (spell(word()), spell(word()) + spell(word())),
         "stop": lambda: (spell(word()) + spell(word()),),
-        "required": lambda: ((word(),), (word(), VOCABULARY)),
+        "required": lambda: ((word(),), (word(), VOCABULARY if copies else word())),
     }
     return {
         name: make()
@@ -119,8 +121,17 @@ def together(model: Any, requests: Sequence[Request], **limits: int) -> Answers:
 def arriving(
     model: Any, requests: Sequence[Request], how_many: Callable[[], int], **limits: int
 ) -> Answers:
-    """Submit ``how_many()`` of the requests before each step."""
-    engine, waiting, found = Engine(model, **limits), list(reversed(requests)), {}
+    """Submit ``how_many()`` of the requests before each step; none may break a batch."""
+    with capture_logs() as told:
+        found = _arriving(Engine(model, **limits), requests, how_many)
+    assert not told, told  # a batch that begins anew gives the same answers, but late
+    return found
+
+
+def _arriving(
+    engine: Engine[Any], requests: Sequence[Request], how_many: Callable[[], int]
+) -> Answers:
+    waiting, found = list(reversed(requests)), {}
     while waiting or not engine.idle:
         for _ in range(min(how_many(), len(waiting))):
             request = waiting.pop()
