@@ -184,19 +184,32 @@ class Engine(Generic[StateT]):
                 self._divide(requests, error, events)
             elif requests:
                 for opening in read.result():
-                    self._join(opening)
+                    self._let_in(opening, events)
 
     def _begin(self, requests: list[Request], events: list[Event], *, apart: bool = False) -> None:
         """Read the sources of ``requests`` and let them join; ``apart`` from all others."""
         try:
             openings = read_sources(self._model, requests, self._device)
-            batch = RunningBatch(self._model, self._device) if apart else None
-            for opening in openings:
-                self._join(opening, batch)
         except Exception as error:
             self._divide(requests, error, events)
+            return
+        batch = RunningBatch(self._model, self._device) if apart else None
+        for opening in openings:
+            self._let_in(opening, events, batch)
 
-    def _join(self, opening: Opening[StateT], batch: RunningBatch[StateT] | None = None) -> None:
+    def _let_in(
+        self,
+        opening: Opening[StateT],
+        events: list[Event],
+        batch: RunningBatch[StateT] | None = None,
+    ) -> None:
+        """Let ``opening`` join; where that fails, what joined before it runs on."""
+        try:
+            self._join(opening, batch)
+        except Exception as error:
+            self._divide(opening.requests, error, events)
+
+    def _join(self, opening: Opening[StateT], batch: RunningBatch[StateT] | None) -> None:
         """Let ``opening`` join ``batch``, or the one for sources of its length."""
         if batch is None:
             size = _length_class(max(len(one.source) for one in opening.requests))

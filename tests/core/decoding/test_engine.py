@@ -226,6 +226,34 @@ def test_numbers_that_are_none_fail_alone(width: int) -> None:
     assert set(answers(events)) == {0, 1, 3}
 
 
+class Unsociable(Table):
+    """Cannot be joined to others where its source is BAD."""
+
+    def start(self, source: Tensor, source_mask: Tensor) -> Tensor:
+        return source[:, 0]
+
+    def step(self, tokens: Tensor, state: Tensor) -> tuple[Tensor, None, Tensor]:
+        logits, _, _ = super().step(tokens, state % len(self.log_probs))
+        return logits, None, state
+
+    def join(self, states: Sequence[Tensor]) -> Tensor:
+        if any((state == BAD).any() for state in states[1:]):
+            raise RuntimeError("these do not go together")
+        return super().join(states)
+
+
+def test_who_cannot_join_fails_alone_and_nobody_runs_twice() -> None:
+    engine = Engine(Unsociable(random_table(2, 6, 1).log_probs))
+    engine.submit(request(0, GREEDY))
+    ended = [event for event in engine.step() if not isinstance(event, Told)]
+    engine.submit(request(1, GREEDY, [0] * 40))  # read apart from a source much shorter
+    engine.submit(request(2, GREEDY, [BAD]))
+    while not engine.idle:
+        ended += [event for event in engine.step() if not isinstance(event, Told)]
+    assert sorted(event.key for event in ended) == [0, 1, 2]
+    assert [event.key for event in ended if isinstance(event, Failed)] == [2]
+
+
 def test_a_long_source_is_read_aside_and_answered_as_any_other() -> None:
     table = random_table(3, 6, seed=4)
     engine = Engine(table)
