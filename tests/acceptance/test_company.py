@@ -7,11 +7,12 @@ from tests.core.decoding.company import difference, some_requests, together, way
 from tests.core.decoding.networks import architectures, network
 from tests.core.models.family import label
 
-EACH = 128  # requests to an architecture: two batches of 64
+EACH = 64  # requests to an architecture
 CLOSE = 1e-5
 
 
 @pytest.mark.acceptance
+@pytest.mark.timeout(1800)
 def test_every_architecture_answers_in_company_as_it_answers_alone(tell: Tell) -> None:
     asked, compared, other, largest = 0, 0, [], 0.0
     for spec in architectures():
