@@ -51,8 +51,7 @@ class ReadyGenerator(nn.Module):
 def choose_multiplied(network: nn.Module, precision: ServingPrecision) -> Multiplied:
     """Return what ``precision`` comes to for ``network`` on this machine.
 
-    Bytes come first: they are the least to read, and their sums are exact, so that a line's numbers
-    do not depend on its company at all.
+    Bytes come first: they are the least to read, and their sums are exact.
     """
     if precision != "auto":
         return precision
