@@ -166,6 +166,9 @@ class Engine(Generic[StateT]):
             self._max_tokens - sum(one.tokens for one in held),
         )
         taken = self._waiting.take(room, running=len(held))
+        now = self._clock()
+        for request in taken:
+            self._courses[request.key].began = now
         short = [one for one in taken if len(one.source) <= ASIDE]
         for request in taken:
             if len(request.source) > ASIDE:
@@ -220,11 +223,8 @@ class Engine(Generic[StateT]):
         elif not batch.requests:
             self._batches.append((-1, batch))  # nobody joins it
         batch.join(opening)
-        now = self._clock()
         for request in opening.requests:
-            course = self._courses[request.key]
-            course.began = now if math.isnan(course.began) else course.began
-            course.heard = 0
+            self._courses[request.key].heard = 0
 
     def _divide(
         self, requests: Sequence[Request], error: BaseException, events: list[Event]

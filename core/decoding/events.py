@@ -19,7 +19,7 @@ class Ended:
 
     key: int
     hypotheses: list[Hypothesis]  # best first
-    began: float  # when its first step was about to be taken, in seconds of the clock
+    began: float  # when its source was about to be read, in seconds of the clock
     company: int  # how many requests shared a step with it at most, itself included
 
 
