@@ -33,12 +33,7 @@ def translate(
     *,
     file: Annotated[
         Path | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-            help="Put its lines through the model, without a server; - is stdin.",
-        ),
+        typer.Option(help="Put its lines through the model, without a server; - is stdin."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Where the lines go, without a server.")
@@ -66,6 +61,8 @@ def translate(
         raise refused("--resume", "it needs --out")
     if file is not None and texts:
         raise refused("TEXT", "--file is what is read")
+    if file not in {None, STANDARD} and not Path(str(file)).is_file():
+        raise refused("--file", f"there is no file {str(file)!r}")
     if file is None and not names_a_file(model):
         if out is not None:
             raise refused("--out", "it needs --file, or the file of a model")

@@ -15,7 +15,7 @@ from core.decoding.step import SIGNS, Hypothesis, Wish
 from core.errors import InputError
 from core.models.build import Network
 from core.specs import DecodeSpec, ModelSpec
-from tests.core.decoding.networks import a_source, first_of, network, spell
+from tests.core.decoding.networks import a_source, first_of, fresh, spell
 from tests.core.models.family import VOCABULARY
 
 LONGEST_SOURCE = 20
@@ -49,9 +49,10 @@ def some_requests(spec: ModelSpec, count: int, seed: int) -> list[Request]:
 
 def _request(spec: ModelSpec, key: int, chance: random.Random) -> Request:
     source = a_source(spec, chance.randrange(1000), chance.randint(1, LONGEST_SOURCE))
-    decode = _decode(chance, looks=network(spec).tells_attention)
+    decode = _decode(chance, looks=fresh(spec).tells_attention)
     searches = decode.beam_size > 1 and decode.beam_groups == 1
-    ids = _ids(chance, searches=searches, copies=spec.copy_source)
+    copied = source[-1] if spec.copy_source else 5
+    ids = _ids(chance, searches=searches, copied=copied)
     if len(ids.get("prefix", ())) > decode.max_tokens:
         del ids["prefix"]
     wish = Wish(spec=decode, spell=spell, **first_of(spec, source), **ids)
@@ -72,7 +73,7 @@ def _decode(chance: random.Random, *, looks: bool) -> DecodeSpec:
             continue
 
 
-def _ids(chance: random.Random, *, searches: bool, copies: bool) -> dict[str, Any]:
+def _ids(chance: random.Random, *, searches: bool, copied: int) -> dict[str, Any]:
     """Return what a request wants in ids and spellings."""
     word = lambda: chance.randrange(5, VOCABULARY)  # noqa: E731
     wanted: dict[str, Callable[[], Any]] = {
@@ -80,7 +81,7 @@ def _ids(chance: random.Random, *, searches: bool, copies: bool) -> dict[str, An
         "prefix": lambda: (word(), word()),
         "banned": lambda: (spell(word()), spell(word()) + spell(word())),
         "stop": lambda: (spell(word()) + spell(word()),),
-        "required": lambda: ((word(),), (word(), VOCABULARY if copies else word())),
+        "required": lambda: ((word(),), (word(), copied)),
     }
     return {
         name: make()
@@ -149,7 +150,7 @@ def _arriving(
 
 def ways(spec: ModelSpec, requests: Sequence[Request]) -> Iterator[tuple[str, Answers]]:
     """Yield how the requests met others, and what they got."""
-    model, chance = network(spec), random.Random(0)
+    model, chance = fresh(spec), random.Random(0)
     for size in (7, 64):
         found: Answers = {}
         for start in range(0, len(requests), size):
@@ -167,21 +168,24 @@ class Difference:
     """How far two answers to the same request are apart."""
 
     same: bool  # in their tokens
-    score: float  # the largest difference of any score
+    score: float = 0.0  # the largest difference of a score
+    figure: float = 0.0  # and of anything else that is told: sums, of each token, attention
 
 
 def difference(one: Answer, other: Answer) -> Difference:
     """Compare two answers."""
     if isinstance(one, str) or isinstance(other, str):
-        return Difference(same=one == other, score=0.0)
+        return Difference(same=one == other)
     said, also = ([(each.tokens, each.ended) for each in some] for some in (one, other))
     if said != also:
-        return Difference(same=False, score=float("inf"))
+        return Difference(same=False)
+    pairs = list(zip(one, other, strict=True))
     return Difference(
         same=True,
-        score=max(
+        score=max(abs(left.score - right.score) for left, right in pairs),
+        figure=max(
             abs(a - b)
-            for left, right in zip(one, other, strict=True)
+            for left, right in pairs
             for a, b in zip(_figures(left), _figures(right), strict=True)
         ),
     )
@@ -189,4 +193,4 @@ def difference(one: Answer, other: Answer) -> Difference:
 
 def _figures(one: Hypothesis) -> list[float]:
     attention = [] if one.attention is None else one.attention.flatten().tolist()
-    return [one.score, one.log_prob, *one.token_log_probs, *attention]
+    return [one.log_prob, *one.token_log_probs, *attention]

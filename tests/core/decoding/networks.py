@@ -14,7 +14,7 @@ from core.specs import ModelSpec
 from core.text.tokenizer import EOS, PAD, UNK
 from tests.core.models.family import VOCABULARY, model_of, pairwise, words
 
-BEYOND = 2  # words of a source that the vocabulary lacks, where a model can copy
+BEYOND = 2  # words that the vocabulary lacks, where a model can copy
 SHARP = 4.0  # how many times as sure as a fresh network: words are neither certain nor alike
 
 # Some words are parts of others, one is half a character: a text has many spellings.
@@ -44,8 +44,14 @@ def one_of_each_kind() -> list[ModelSpec]:
 
 
 @cache
+def fresh(spec: ModelSpec) -> Network:
+    """Return the network of ``spec`` as it is made: it has learned nothing, and doubts."""
+    return model_of(spec).eval()
+
+
+@cache
 def network(spec: ModelSpec) -> Network:
-    """Return the random network of ``spec``, as it answers."""
+    """Return the random network of ``spec``, surer of its words than a fresh one."""
     model = model_of(spec).eval()
     with torch.no_grad():
         for name, parameter in model.generator.named_parameters():
@@ -66,10 +72,13 @@ def text_of(tokens: Sequence[int]) -> bytes:
 
 
 def a_source(spec: ModelSpec, row: int, length: int) -> tuple[int, ...]:
-    """Return the source ``row``, of so many words; all words to copy stand at its end."""
+    """Return the source ``row``, of so many words; the last is to be copied where that can be.
+
+    It is one alone: two unknown words can be exactly as likely, and then rounding decides.
+    """
     source = words(row, length)
-    for beyond in range(BEYOND if spec.copy_source else 0):
-        source[-1 - beyond % length] = VOCABULARY + beyond
+    if spec.copy_source:
+        source[-1] = VOCABULARY + row % BEYOND
     return tuple(source)
 
 

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.decoding.beams import Beams
+from core.decoding.required import refuse_unsayable
 from core.decoding.step import NEVER, SIGNS, Hypothesis, Wish
+from core.errors import InputError
 from core.specs import DecodeSpec
 from core.text.tokenizer import BOS, EOS, UNK
 from tests.core.decoding.driving import Staring, alone, drive, every_sequence
@@ -73,6 +75,15 @@ def test_a_beam_of_one_takes_the_likeliest_word_each_time(seed: int, longest: in
     assert list(found.tokens) + [EOS] * found.ended == words
 
 
+def can_be_said(wish: Wish) -> bool:
+    """Whether the engine would let ``wish`` begin at all."""
+    try:
+        refuse_unsayable(wish)
+    except InputError:
+        return False
+    return True
+
+
 wishes = st.builds(
     lambda width, groups, **rest: Wish(
         spec=DecodeSpec(
@@ -109,7 +120,7 @@ wishes = st.builds(
     required=st.sampled_from([(), (), ((5, 6),), ((6,), (5, 5))]),
     banned=st.sampled_from([[], [], [b"ad"], [b"dd", b"e"]]),
     stop=st.sampled_from([[], [], [b"c"], [b"ef", b"fd"]]),
-)
+).filter(can_be_said)
 
 
 @given(

@@ -65,7 +65,7 @@ class Scene:
 
     @property
     def copied(self) -> tuple[int, ...]:
-        return (VOCABULARY,) if self.spec.copy_source else (9,)
+        return self.source[-1:] if self.spec.copy_source else (9,)
 
 
 @dataclass(frozen=True)
@@ -307,7 +307,7 @@ def test_every_option_keeps_its_word_in_every_strategy(spec: ModelSpec) -> None:
 def keeps_order(seen: Seen, case: tuple[str, str]) -> None:
     """Check what holds whatever is asked: few enough, distinct, sorted, only words that exist."""
     some = seen.found
-    top = VOCABULARY + len({word for word in seen.scene.source if word >= VOCABULARY})
+    top = max(VOCABULARY, *(word + 1 for word in seen.scene.source))
     assert 1 <= len(some) <= seen.wish.spec.n_best, case
     assert len({(one.tokens, one.ended) for one in some}) == len(some), case
     assert [one.score for one in some] == sorted((one.score for one in some), reverse=True), case

@@ -28,8 +28,8 @@ def answer(drain: Drain, ask: Ask) -> None:
         drain.send([(ask, refusal)])
         return
     if ask.stream:
-        for letter in text:
-            drain.send([(ask, Reply(id=ask.id, piece=letter))])
+        for place, letter in enumerate(text):
+            drain.send([(ask, Reply(id=ask.id, piece=letter, begins=place))])
             time.sleep(0.01)
     drain.send([(ask, Reply(id=ask.id, candidates=(Candidate(text, -1.0),), batch=1))])
 
