@@ -9,14 +9,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-import torch
 from redis import Redis
 from redis.exceptions import RedisError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.decoding.engine import Engine
 from core.errors import NotFoundError, SpecError, UnavailableError
-from core.models.build import build
 from core.pipelines.bundle import Bundle, write_bundle
 from core.pipelines.offline import decode_batch
 from core.pipelines.threads import use_threads
@@ -32,8 +30,8 @@ from core.queue.messages import (
     alive_key,
 )
 from core.storage import aliases, checkpoints
-from core.text.tokenizer import Tokenizer
-from tests.core.pipelines.small import SAID, small_plan
+from tests.core.pipelines.small import SAID
+from tests.core.pipelines.untaught import untaught_bundle
 from workers import answering, canary, inference, runtime
 
 Play = Callable[[Inbox], Awaitable[None]]
@@ -44,15 +42,8 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     """A model that was taught nothing, but says something else to everything, at some length."""
-    plan = small_plan()
     use_threads(1)
-    tokenizer = Tokenizer.train([text for pair in SAID for text in pair], plan.tokenizer)
-    torch.manual_seed(1)
-    model = build(plan.model, vocabulary_size=tokenizer.size).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.7)
-    return Bundle(model, tokenizer, plan, step=1, report={})
+    return untaught_bundle()
 
 
 @pytest.fixture

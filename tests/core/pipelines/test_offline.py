@@ -1,13 +1,11 @@
 import pytest
-import torch
 
 from core.errors import DataError
-from core.models.build import build
 from core.pipelines import offline
 from core.pipelines.bundle import Bundle
 from core.pipelines.offline import decode_batch, decode_each
-from core.text.tokenizer import Tokenizer
-from tests.core.pipelines.small import SAID, small_plan
+from tests.core.pipelines.small import SAID
+from tests.core.pipelines.untaught import untaught_bundle
 
 SOURCES = [" ".join(source for source, _ in SAID[: 1 + n % 5]) + "!" * (n % 7) for n in range(40)]
 
@@ -15,14 +13,7 @@ SOURCES = [" ".join(source for source, _ in SAID[: 1 + n % 5]) + "!" * (n % 7) f
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     """A model that was taught nothing, but says something to everything."""
-    plan = small_plan()
-    tokenizer = Tokenizer.train([text for pair in SAID for text in pair], plan.tokenizer)
-    torch.manual_seed(1)
-    model = build(plan.model, vocabulary_size=tokenizer.size).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.7)
-    return Bundle(model, tokenizer, plan, step=1, report={})
+    return untaught_bundle()
 
 
 def test_however_many_there_are_they_are_answered_in_their_order(bundle, monkeypatch) -> None:

@@ -10,10 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import torch
 from sqlalchemy.engine import make_url
 
-from core.models.build import build
 from core.pipelines.bundle import Bundle, write_bundle
 from core.pipelines.offline import decode_batch
 from core.settings import Settings
@@ -21,9 +19,9 @@ from core.storage import aliases, checkpoints
 from core.storage.blobs import Blobs
 from core.storage.session import open_engine, open_sessions
 from core.storage.tables import Base
-from core.text.tokenizer import Tokenizer
 from services.cli import lines as lines_module
-from tests.core.pipelines.small import SAID, small_plan
+from tests.core.pipelines.small import SAID
+from tests.core.pipelines.untaught import untaught_bundle
 from tests.services.cli.conftest import Malgil
 
 TEXTS = [source for source, _ in SAID] * 4
@@ -32,14 +30,7 @@ TEXTS = [source for source, _ in SAID] * 4
 @pytest.fixture(scope="module")
 def bundle() -> Bundle:
     """A model that was taught nothing, but says something else to everything."""
-    plan = small_plan()
-    tokenizer = Tokenizer.train([text for pair in SAID for text in pair], plan.tokenizer)
-    torch.manual_seed(1)
-    model = build(plan.model, vocabulary_size=tokenizer.size).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.normal_(std=0.7)
-    return Bundle(model, tokenizer, plan, step=1, report={})
+    return untaught_bundle()
 
 
 @pytest.fixture(scope="module")
