@@ -61,14 +61,15 @@ def translate(
         raise refused("--resume", "it needs --out")
     if file is not None and texts:
         raise refused("TEXT", "--file is what is read")
-    if file not in {None, STANDARD} and not Path(str(file)).is_file():
-        raise refused("--file", f"there is no file {str(file)!r}")
+    path = None if file == STANDARD else file
+    if path is not None and (not path.exists() or path.is_dir()):  # a named pipe will do
+        raise refused("--file", f"there is no file {str(path)!r}")
     if file is None and not names_a_file(model):
         if out is not None:
             raise refused("--out", "it needs --file, or the file of a model")
         _ask(model, texts, {"decode": asked, **({"details": True} if details else {})}, screen)
         return
-    source = OfTexts(texts) if texts else OfFile(None if file in {None, STANDARD} else file)
+    source = OfTexts(texts) if texts else OfFile(path)
     work = Work(model, asked, details=details, as_json=as_json)
     with Output(out, resume=resume) as output:
         translate_lines(work, source, output, screen)
