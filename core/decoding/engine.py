@@ -230,13 +230,13 @@ class Engine(Generic[StateT]):
         self, requests: Sequence[Request], error: BaseException, events: list[Event]
     ) -> None:
         """Begin anew in halves after a failure, until the request at fault is alone and fails."""
-        if len(requests) > 1:
+        if len(requests) == 1:
+            self._fail(requests[0].key, error, events)
+        elif requests:
             log.warning("a batch begins anew", requests=len(requests), reason=repr(error))
             middle = len(requests) // 2
             for half in (requests[:middle], requests[middle:]):
                 self._begin(list(half), events, apart=True)
-        for request in requests if len(requests) == 1 else ():
-            self._fail(request.key, error, events)
 
     def _tell(self, key: int, tokens: Sequence[int], events: list[Event]) -> None:
         """Tell what is new of ``tokens``, which have become certain."""
