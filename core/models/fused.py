@@ -14,7 +14,7 @@ from core.models.precision import matrix_dtype, widened
 from core.models.rows import padding, silenced
 
 _SHUT = 1e4  # a sigmoid of this is 1, of its negative 0, exactly
-_FLAG_COLUMNS = 16  # one would do, but odd sizes are slow in bf16
+_FLAG_COLUMNS = 32  # one would do, but odd sizes are slow in bf16
 
 
 class Weights(NamedTuple):
@@ -39,7 +39,8 @@ def run_fused(
         return _run(cell, inputs, state, weights)
     inputs = silenced(inputs, lengths)
     if cell == "lstm":
-        inputs, weights = _flagged(inputs, lengths, weights)
+        inputs = flagged(inputs, lengths)
+        weights = weights._replace(input=heeding_flags(weights.input.to(inputs.dtype)))
     outputs, after = _run(cell, inputs, state, weights)
     before = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, outputs.size(2))
     ended = (lengths > 0).unsqueeze(1)  # (B, 1)
@@ -47,15 +48,18 @@ def run_fused(
     return silenced(outputs, lengths), (hidden, *after[1:])
 
 
-def _flagged(inputs: Tensor, lengths: Tensor, weights: Weights) -> tuple[Tensor, Weights]:
-    """Add columns to ``inputs`` that hold an LSTM's c where it is: at padding, f = 1 and i = 0."""
+def flagged(inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Add columns to ``inputs`` (B, T, I) that tell an LSTM of padding beyond ``lengths`` (B,)."""
     flags = inputs.new_zeros(*inputs.shape[:2], _FLAG_COLUMNS)
     flags[..., 0] = padding(inputs, lengths)
-    narrow = weights.input.to(inputs.dtype)
-    gates = narrow.new_zeros(4, weights.hidden.size(1), _FLAG_COLUMNS)
+    return torch.cat([inputs, flags], dim=-1)
+
+
+def heeding_flags(weight: Tensor) -> Tensor:
+    """Widen the input weight (4 * H, I) of an LSTM: at padding its c stays, for f = 1 and i = 0."""
+    gates = weight.new_zeros(4, weight.size(0) // 4, _FLAG_COLUMNS)
     gates[0, :, 0], gates[1, :, 0] = -_SHUT, _SHUT
-    wider = torch.cat([narrow, gates.flatten(0, 1)], dim=1)
-    return torch.cat([inputs, flags], dim=-1), weights._replace(input=wider)
+    return torch.cat([weight, gates.flatten(0, 1)], dim=1)
 
 
 def _run(cell: str, inputs: Tensor, state: State, weights: Weights) -> tuple[Tensor, State]:

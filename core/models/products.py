@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from core.models.precision import fast_bf16
+
 Multiplied = Literal["fp32", "bf16", "int8"]
 
 SMALL = 1 << 16  # weights; with fewer, nothing is gained by packing them
@@ -163,6 +165,14 @@ class Packing:
 
     precision: Multiplied
     small: int = SMALL  # what has fewer weights stays as it is, in float32
+
+    def for_many_rows(self) -> "Packing":
+        """Return the same for what is multiplied by thousands of rows at once.
+
+        Turning them into bytes and back costs more than bytes save, where the CPU has bf16.
+        """
+        halves = self.precision == "int8" and fast_bf16(torch.device("cpu"))
+        return Packing("bf16", self.small) if halves else self
 
     def product(
         self, weight: Tensor, bias: Tensor | None, *, bound: float | None = None

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from core.models.build import Network
 from core.models.decoders import RecurrentDecoder
 from core.models.encoders import RecurrentEncoder
+from core.models.fused_stack import FusedStack, fuses
 from core.models.generators import Generator
 from core.models.precision import fast_bf16, widened
 from core.models.products import SMALL, Multiplied, Packing, packs_integers
@@ -24,6 +25,7 @@ from core.specs.serving import ServingPrecision
 
 TABLE_LIMIT = 64 << 20  # bytes of a table; what is larger is multiplied at each step
 _AT_ONCE = 256  # rows of a table made together: what they pass through stays in the cache
+_READ_AT_ONCE = {"encoder", "bridge", "keys", "project_memory"}  # what sees a whole source once
 NARROW = 128  # a network of this width is not faster in fewer bits
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
@@ -89,12 +91,19 @@ def make_ready(network: Network, precision: ServingPrecision, *, small: int = SM
 def _replace(part: nn.Module, packing: Packing, tabled: dict[nn.Module, int]) -> None:
     """Put ready parts in the place of learned ones, wherever they are in ``part``."""
     for name, child in part.named_children():
-        if isinstance(child, RecurrentStack):
-            setattr(part, name, ReadyStack(child, packing, tabled=tabled.get(child, 0)))
+        suited = packing.for_many_rows() if name in _READ_AT_ONCE else packing
+        if (
+            isinstance(child, RecurrentStack)
+            and isinstance(part, RecurrentEncoder)
+            and fuses(child)
+        ):
+            part.stack = cast(RecurrentStack, FusedStack(child, suited))
+        elif isinstance(child, RecurrentStack):
+            setattr(part, name, ReadyStack(child, suited, tabled=tabled.get(child, 0)))
         elif isinstance(child, nn.Linear) and child.weight.numel() >= packing.small:
-            setattr(part, name, packing.product(child.weight, child.bias))
+            setattr(part, name, suited.product(child.weight, child.bias))
         else:
-            _replace(child, packing, tabled)
+            _replace(child, suited, tabled)
 
 
 def _put_combine(ready: Seq2Seq, decoder: RecurrentDecoder, packing: Packing) -> None:

@@ -7,7 +7,10 @@ import torch
 from core.data.tensorfile import notes_of, pack, unpack
 from core.errors import BundleError
 from core.models.build import build
+from core.models.decoders import RecurrentDecoder
 from core.models.products import HalfProduct, IntegerProduct
+from core.models.seq2seq import Seq2Seq
+from core.models.walks import ReadyLayer
 from core.pipelines.bundle import (
     Bundle,
     Models,
@@ -87,9 +90,12 @@ def test_models_are_served_in_the_precision_that_is_asked_for(
     path = tmp_path / "bundle"
     path.write_bytes(write_bundle(Bundle(model, tokenizer, plan, 0, {})))
     opened = Models(lambda _: path, limit=1, precision=asked).get("a")
-    kinds = {type(part) for part in opened.model.modules()}
-    assert (IntegerProduct in kinds) == (asked == "int8")
-    assert (HalfProduct in kinds) == (asked is None)
+    assert isinstance(opened.model, Seq2Seq)
+    assert isinstance(opened.model.decoder, RecurrentDecoder)
+    (layer,) = opened.model.decoder.stack.layers
+    assert isinstance(layer, ReadyLayer)
+    expected = IntegerProduct if asked == "int8" else HalfProduct
+    assert type(layer.directions[0].hidden) is expected
 
 
 def test_the_words_about_a_bundle_can_be_read_without_its_weights() -> None:
