@@ -22,6 +22,7 @@ from benchmarks.translator import checkpoint, decode, open_bundle, ready, valida
 from core.decoding.engine import Ended, Engine, Failed, Request
 from core.models.build import Network
 from core.pipelines.threads import use_threads
+from core.settings import Settings
 
 LINES = 64
 LOAD = 0.7
@@ -55,7 +56,7 @@ class Course:
 
 def main(bundle: Path | None = None) -> bool:
     """Measure and print; returns whether both limits were kept."""
-    use_threads(0)
+    use_threads(Settings().inference_threads)
     path = checkpoint(bundle)
     sources = _mixed(validation(open_bundle(path)).sources)
     model = ready(path, "auto")

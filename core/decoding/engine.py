@@ -6,7 +6,6 @@ One thread owns it: it submits, cancels, and calls ``step`` until nothing is lef
 import math
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import count
 from typing import Generic
@@ -15,6 +14,7 @@ import structlog
 import torch
 
 from core.decoding.events import Ended, Event, Failed, Told
+from core.decoding.reading import Reading, is_long
 from core.decoding.requests import Request, refuse_impossible, with_whole_beam
 from core.decoding.rescoring import question, without_the_generic
 from core.decoding.running import Opening, RunningBatch, ended_by, read_sources, told_by
@@ -29,7 +29,6 @@ log = structlog.get_logger()
 MAX_LINES = 256
 MAX_TOKENS = 1 << 17
 LONG = 256  # sources longer than this run beside their like only: 256, 1024, 4096 ...
-ASIDE = 512  # sources longer than this are read in a thread of their own
 
 _CPU = torch.device("cpu")
 
@@ -75,8 +74,7 @@ class Engine(Generic[StateT]):
         self._waiting = Waiting()
         self._batches: list[tuple[int, RunningBatch[StateT]]] = []  # with the class of its sources
         self._inner = count(-1, -1)  # keys of what the engine asks itself
-        self._reading: dict[Future[list[Opening[StateT]]], list[Request]] = {}
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="reader")  # starts when needed
+        self._reading = Reading(model, device)
         self._deadline = math.inf  # the earliest
 
     @property
@@ -155,12 +153,22 @@ class Engine(Generic[StateT]):
         self._deadline = min((one for one in left if one is not None), default=math.inf)
 
     def _admit(self, events: list[Event]) -> None:
-        """Let in who waits and fits; long sources are read aside, so that nobody stands still."""
-        self._take_up_read(events)
-        if not self._waiting:
-            return
+        """Let in who has been read, and have those read who wait and fit."""
+        self._let_in_who_is_read(events, patient=False)
+        taken = self._taken()
+        if self._batches or any(is_long(one) for one in taken):
+            self._reading.begin(taken)
+        elif taken:
+            self._begin(taken, events)
+        if not self._batches:
+            self._let_in_who_is_read(events, patient=True)
+
+    def _taken(self) -> list[Request]:
+        """Take those who wait and fit, unless they would only wait for a reader."""
+        if not self._waiting or self._reading.full:
+            return []
         held = [one for _, batch in self._batches for one in batch.requests.values()]
-        held += [request for requests in self._reading.values() for request in requests]
+        held += self._reading.requests
         room = Room(
             self._max_lines - sum(one.opening for one in held),
             self._max_tokens - sum(one.tokens for one in held),
@@ -169,24 +177,15 @@ class Engine(Generic[StateT]):
         now = self._clock()
         for request in taken:
             self._courses[request.key].began = now
-        short = [one for one in taken if len(one.source) <= ASIDE]
-        for request in taken:
-            if len(request.source) > ASIDE:
-                read = self._reader.submit(read_sources, self._model, [request], self._device)
-                self._reading[read] = [request]
-        if short:
-            self._begin(short, events)
+        return taken
 
-    def _take_up_read(self, events: list[Event]) -> None:
-        """Let in requests whose long sources have been read; wait for one if nothing else runs."""
-        if self._reading and not self._batches and not self._waiting:
-            wait(self._reading, timeout=0.05, return_when=FIRST_COMPLETED)
-        for read in [one for one in self._reading if one.done()]:
-            requests = [one for one in self._reading.pop(read) if one.key in self._courses]
-            if error := read.exception():
-                self._divide(requests, error, events)
-            elif requests:
-                for opening in read.result():
+    def _let_in_who_is_read(self, events: list[Event], *, patient: bool) -> None:
+        """Let in requests whose sources have been read; ``patient``: wait for one, for a while."""
+        for requests, read in self._reading.done(patient=patient):
+            if isinstance(read, BaseException):
+                self._divide([one for one in requests if one.key in self._courses], read, events)
+            else:
+                for opening in read:
                     self._let_in(opening, events)
 
     def _begin(self, requests: list[Request], events: list[Event], *, apart: bool = False) -> None:
@@ -223,8 +222,11 @@ class Engine(Generic[StateT]):
         elif not batch.requests:
             self._batches.append((-1, batch))  # nobody joins it
         batch.join(opening)
+        if gone := {one.key for one in opening.requests} - self._courses.keys():
+            batch.leave(gone)  # who was cancelled while being read
         for request in opening.requests:
-            self._courses[request.key].heard = 0
+            if request.key not in gone:
+                self._courses[request.key].heard = 0
 
     def _divide(
         self, requests: Sequence[Request], error: BaseException, events: list[Event]

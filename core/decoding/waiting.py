@@ -7,11 +7,6 @@ from itertools import count
 
 from core.decoding.requests import Request
 
-PATIENCE = 4  # steps that a request waits at most for others to be read with it ...
-SHARE = 8  # ... where what waits is less than this share of what runs
-FULL_PATIENCE = 24  # the same, where more wait than fit
-FULL_SHARE = 2
-
 
 @dataclass(slots=True)
 class Room:
@@ -36,7 +31,6 @@ class Waiting:
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Request]] = []
         self._order = count()
-        self._steps = 0  # that nobody was let in, while somebody waited
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -54,29 +48,14 @@ class Waiting:
         """Return who may begin now: the most urgent, as long as the next one fits.
 
         Nobody overtakes one that does not fit, so it is not passed over for ever; where nothing
-        runs, it begins whatever its size. Reading several sources costs little more than reading
-        one: beside a large batch those who come wait a few steps for each other, and where more
-        wait than fit, all wait until enough have left.
+        runs, it begins whatever its size.
         """
-        if not self._heap:
-            return []
-        self._steps += 1
-        taken = self._fitting(room, running=running)
-        share, patience = (SHARE, PATIENCE) if not self._heap else (FULL_SHARE, FULL_PATIENCE)
-        if taken and (len(taken) * share >= running or self._steps > patience):
-            self._steps = 0
-            return [request for _, _, request in taken]
-        for one in taken:
-            heapq.heappush(self._heap, one)
-        return []
-
-    def _fitting(self, room: Room, *, running: int) -> list[tuple[int, int, Request]]:
-        """Take those out of the queue who may begin."""
-        taken: list[tuple[int, int, Request]] = []
+        taken: list[Request] = []
         while self._heap:
             request = self._heap[0][2]
             if not room.fits(request) and (running or taken):
                 break
-            taken.append(heapq.heappop(self._heap))
+            heapq.heappop(self._heap)
             room.take(request)
+            taken.append(request)
         return taken

@@ -6,15 +6,18 @@ Sizes: N lines, R sources held, K slots for the lines of a source, T queries of 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from weakref import WeakSet
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 NEVER = float("-inf")
-DENSE = 0.7  # of what is held, how much must be needed; less, and the rest is dropped
+DENSE = 0.5  # of what is held, how much must be needed; less, and the rest is dropped
+SPARE = 4  # for so many sources one place more is made where some join, for those who come next
 SPARSE = 3  # slots for each line: more, and a copy for each line costs less than empty slots
 
 Numbers = NDArray[np.int64]
@@ -55,15 +58,22 @@ class Origins:
         return lines if self.places is None else lines.index_select(0, self.places)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Sources:
-    """What is held of each source. Rows of all parts begin with real steps; padding is behind."""
+    """What is held of each source. Rows of all parts begin with real steps; padding is behind.
+
+    Places that no line asks about are for those who join, as long as nobody else holds the parts.
+    """
 
     parts: tuple[Tensor, ...]  # each (R, S, ...)
     lengths: Tensor  # (R,), one at least
     bias: Tensor | None  # (R, 1, S), -inf at padding; none: nothing is padded
     origins: Origins | None = None  # none: each line has its own source, in order
     behind: "Sources | None" = None  # what this is a copy of for each line, where slots stay empty
+    holders: "WeakSet[Sources]" = field(default_factory=WeakSet)  # of the same parts
+
+    def __post_init__(self) -> None:
+        self.holders.add(self)
 
     @classmethod
     def read(cls, parts: tuple[Tensor, ...], mask: Tensor) -> "Sources":
@@ -105,23 +115,46 @@ class Sources:
 
     def join(self, others: Sequence["Sources"]) -> "Sources":
         """Put the lines of ``others`` behind these."""
-        every = [one if one.behind is None else one.behind for one in (self, *others)]
-        steps = max(one.steps for one in every)
-        parts = tuple(
-            padded_together(part, 1, steps) for part in zip(*(e.parts for e in every), strict=True)
-        )
-        joined = _whole(parts, torch.cat([one.lengths for one in every]))
-        if all(one.origins is None for one in every):
-            return joined
-        starts = np.cumsum([0, *(one.lengths.size(0) for one in every[:-1])])
-        numbers = [one._numbers() + start for one, start in zip(every, starts, strict=True)]
-        return joined._placed(np.concatenate(numbers))
+        first, *rest = [one if one.behind is None else one.behind for one in (self, *others)]
+        numbers, count = first._numbers(), sum(one.lengths.size(0) for one in rest)
+        free = np.setdiff1d(np.arange(first.lengths.size(0)), numbers)
+        steps = max(one.steps for one in rest)
+        if len(free) < count or steps > first.steps or len(first.holders) > 1:
+            first, numbers = first._roomier(numbers, count, steps)
+            free = np.arange(numbers.max() + 1, first.lengths.size(0))
+        starts = np.cumsum([0, *(one.lengths.size(0) for one in rest)])
+        joining = [free[one._numbers() + start] for one, start in zip(rest, starts, strict=False)]
+        return first._taken(rest, free[:count])._placed(np.concatenate([numbers, *joining]))
 
     def _numbers(self) -> Numbers:
         """Return the source of each line."""
         if self.origins is None:
             return np.arange(self.lines)
         return self.origins.of.cpu().numpy()
+
+    def _roomier(self, numbers: Numbers, count: int, steps: int) -> tuple["Sources", Numbers]:
+        """Return a copy with room for ``count`` sources of ``steps`` more, and spare places.
+
+        It holds what lines with the sources ``numbers`` need, and comes with its numbers.
+        """
+        needed, numbers = np.unique(numbers, return_inverse=True)
+        kept = torch.from_numpy(needed).to(self.lengths.device)
+        lengths = self.lengths.index_select(0, kept)
+        steps = max(steps, int(lengths.max()))
+        size = len(needed) + count
+        size += size // SPARE
+        parts = tuple(_wider(part, kept, size, steps) for part in self.parts)
+        return _whole(parts, functional.pad(lengths, (0, size - len(needed)), value=1)), numbers
+
+    def _taken(self, others: Sequence["Sources"], places: Numbers) -> "Sources":
+        """Return these with ``others`` at ``places``, where nobody looks."""
+        where = torch.from_numpy(places).to(self.lengths.device)
+        for own, *parts in zip(self.parts, *(one.parts for one in others), strict=True):
+            for at, part in zip(where.split([len(part) for part in parts]), parts, strict=True):
+                own[at, : part.size(1)] = part
+                own[at, part.size(1) :] = 0  # no number may be none, even where nobody looks
+        lengths = self.lengths.index_copy(0, where, torch.cat([one.lengths for one in others]))
+        return replace(_whole(self.parts, lengths), holders=self.holders)
 
     def _placed(self, numbers: Numbers) -> "Sources":
         """Return these sources, as few as are worth holding, for lines that have ``numbers``."""
@@ -142,6 +175,14 @@ class Sources:
         """Return the sources ``rows``, each for a line of its own, and their first ``steps``."""
         parts = tuple(part[:, :steps].index_select(0, rows) for part in self.parts)
         return _whole(parts, self.lengths.index_select(0, rows))
+
+
+def _wider(part: Tensor, rows: Tensor, size: int, steps: int) -> Tensor:
+    """Return the ``rows`` of ``part`` (R, S, ...) at the start of ``size``, with so many steps."""
+    wider = part.new_zeros(size, steps, *part.shape[2:])
+    kept = min(steps, part.size(1))
+    torch.index_select(part[:, :kept], 0, rows, out=wider[: len(rows), :kept])
+    return wider
 
 
 def visible(mask: Tensor) -> Tensor:
