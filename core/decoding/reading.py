@@ -51,7 +51,7 @@ class Reading(Generic[StateT]):
     def done(
         self, *, patient: bool
     ) -> list[tuple[list[Request], list[Opening[StateT]] | BaseException]]:
-        """Return who has been read, with what came of it; ``patient``: wait for one, for a while."""
+        """Return who has been read, and what came of it; ``patient``: wait for one, for a while."""
         if patient and self._under_way:
             wait(self._under_way, timeout=_PAUSE_S, return_when=FIRST_COMPLETED)
         return [

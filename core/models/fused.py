@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from core.models.cells import State
 from core.models.precision import matrix_dtype, widened
@@ -39,7 +40,7 @@ def run_fused(
         return _run(cell, inputs, state, weights)
     inputs = silenced(inputs, lengths)
     if cell == "lstm":
-        inputs = flagged(inputs, lengths)
+        inputs = flagged(inputs, padding(inputs, lengths))
         weights = weights._replace(input=heeding_flags(weights.input.to(inputs.dtype)))
     outputs, after = _run(cell, inputs, state, weights)
     before = (lengths - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, outputs.size(2))
@@ -48,11 +49,12 @@ def run_fused(
     return silenced(outputs, lengths), (hidden, *after[1:])
 
 
-def flagged(inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Add columns to ``inputs`` (B, T, I) that tell an LSTM of padding beyond ``lengths`` (B,)."""
-    flags = inputs.new_zeros(*inputs.shape[:2], _FLAG_COLUMNS)
-    flags[..., 0] = padding(inputs, lengths)
-    return torch.cat([inputs, flags], dim=-1)
+def flagged(inputs: Tensor, padding: Tensor | None) -> Tensor:
+    """Add columns to ``inputs`` (..., I) that tell an LSTM where ``padding`` (...) is."""
+    wider = functional.pad(inputs, (0, _FLAG_COLUMNS))
+    if padding is not None:
+        wider[..., inputs.size(-1)] = padding
+    return wider
 
 
 def heeding_flags(weight: Tensor) -> Tensor:

@@ -6,8 +6,10 @@ Sizes: B rows, T steps, I inputs, H hidden of one direction, M = H * directions,
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,7 +18,6 @@ from core.models.fused import flagged, heeding_flags
 from core.models.precision import fast_bf16
 from core.models.products import Packing, packs
 from core.models.recurrence import Recurrence
-from core.models.rows import silenced
 from core.models.stack import RecurrentLayer, RecurrentStack
 
 _FEWEST = 2  # rows: a single one would be summed in another order, and not be what it is in company
@@ -40,27 +41,26 @@ class FusedDirection(nn.Module):
         super().__init__()
         self.hidden_dim, self.reverse = learned.hidden_dim, reverse
         bias = learned.bias.detach().to(dtype)
-        self.biases = (bias, torch.zeros_like(bias))
         plain = (heeding_flags(learned.weight_input.detach()), learned.weight_hidden.detach())
         given = tuple(weight.to(dtype).contiguous() for weight in plain)
-        self.weights = tuple(
-            torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight.default(
-                *given,
-                self.hidden_dim,
-                reverse,
-                has_biases=True,
-                batch_first=False,
-                input_size=[1, _FEWEST, given[0].size(1)],
-            )
+        packed = torch.ops.mkldnn._reorder_mkldnn_rnn_layer_weight.default(
+            *given,
+            self.hidden_dim,
+            reverse,
+            has_biases=True,
+            batch_first=False,
+            input_size=[1, _FEWEST, given[0].size(1)],
         )
+        self.weights = (*packed, bias, torch.zeros_like(bias))
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Read ``inputs`` (T, B, I), flagged; return outputs (T, B, H) and the last c (B, H)."""
-        zeros = inputs.new_zeros(inputs.size(1), self.hidden_dim)
+    def forward(self, inputs: Tensor, zeros: Tensor) -> tuple[Tensor, Tensor]:
+        """Read ``inputs`` (T, B, I), flagged, from ``zeros`` (B, H).
+
+        Returns outputs (T, B, H) and the last c (B, H).
+        """
         outputs, _, memory, _ = _read_layer(
             inputs,
             *self.weights,
-            *self.biases,
             zeros,
             zeros,
             self.reverse,
@@ -76,43 +76,56 @@ class FusedDirection(nn.Module):
         return outputs, memory.view_as(zeros)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ends:
+    """Where rows of some lengths end."""
+
+    padding: Tensor | None  # (T, B), True beyond the end; none: there is no padding
+    last: Tensor | None  # (B,), the last real step; none: of all rows it is the last there is
+    empty: Tensor | None  # (B, 1), True for rows of no steps; none: there are none
+
+    @classmethod
+    def of(cls, lengths: Sequence[int], steps: int) -> "_Ends":
+        """Look at rows of ``lengths`` that are held in ``steps``."""
+        counts = np.array(lengths)
+        if (counts == steps).all():
+            return cls(None, None, None)
+        padding = torch.from_numpy(np.arange(steps)[:, None] >= counts)
+        empty = torch.from_numpy(counts[:, None] == 0) if not counts.all() else None
+        return cls(padding, torch.from_numpy(np.maximum(counts - 1, 0)), empty)
+
+
 class FusedLayer(nn.Module):
     """One or two LSTMs over the same inputs, their outputs side by side."""
 
-    def __init__(self, learned: RecurrentLayer, packing: Packing) -> None:
+    def __init__(self, learned: RecurrentLayer, dtype: torch.dtype) -> None:
         super().__init__()
-        recurrences = learned.recurrences()
-        self.reversals = learned.reversals
-        few = recurrences[0].weight_hidden.numel() < packing.small
-        halves = packing.precision != "fp32" and not few and fast_bf16(torch.device("cpu"))
-        self.dtype = torch.bfloat16 if halves else torch.float32
+        self.hidden_dim = learned.hidden_dim
         self.directions = nn.ModuleList(
-            FusedDirection(one, self.dtype, reverse=reverse)
-            for one, reverse in zip(recurrences, self.reversals, strict=True)
+            FusedDirection(one, dtype, reverse=reverse)
+            for one, reverse in zip(learned.recurrences(), learned.reversals, strict=True)
         )
 
-    def forward(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
-        """Read ``inputs`` (B, T, I), zeros at padding; return outputs (B, T, M) and h, c (B, M)."""
-        rows = inputs.size(0)
-        given = flagged(inputs.to(self.dtype), lengths).transpose(0, 1)
-        if rows < _FEWEST:
-            given = given.expand(-1, _FEWEST, -1)
-        read = [one(given.contiguous()) for one in self.directions]
-        outputs = torch.cat([one[:, :rows] for one, _ in read], dim=-1).transpose(0, 1)
-        outputs = outputs.to(torch.float32, memory_format=torch.contiguous_format)
-        memory = torch.cat([one[:rows] for _, one in read], dim=-1).float()
-        return silenced(outputs, lengths), (self._ends(outputs, lengths), memory)
+    def forward(self, inputs: Tensor, ends: _Ends) -> tuple[Tensor, State]:
+        """Read ``inputs`` (T, B, I); return outputs (T, B, M), anything at padding, and h, c."""
+        given = flagged(inputs, ends.padding)
+        zeros = given.new_zeros(given.size(1), self.hidden_dim)
+        read = [one(given, zeros) for one in self.directions]
+        outputs = _side_by_side([outputs for outputs, _ in read])
+        hidden = _side_by_side(
+            [self._end(number, outputs, ends) for number, (outputs, _) in enumerate(read)]
+        )
+        memory = _side_by_side([memory for _, memory in read])
+        return outputs, (hidden, memory)
 
-    def _ends(self, outputs: Tensor, lengths: Tensor) -> Tensor:
-        """Return each direction's h (B, M) at its end of ``outputs`` (B, T, M); 0 of nothing."""
-        last = (lengths - 1).clamp(min=0)
-        every = torch.arange(outputs.size(0), device=outputs.device)
-        sides = outputs.view(*outputs.shape[:2], len(self.reversals), -1).unbind(2)
-        ends = [
-            side[:, 0] if reverse else side[every, last]
-            for side, reverse in zip(sides, self.reversals, strict=True)
-        ]
-        return torch.cat(ends, dim=-1).masked_fill((lengths == 0).unsqueeze(1), 0.0)
+    def _end(self, number: int, outputs: Tensor, ends: _Ends) -> Tensor:
+        """Return h (B, H) at the end of one direction's ``outputs`` (T, B, H); 0 of nothing."""
+        if cast(FusedDirection, self.directions[number]).reverse:
+            return outputs[0]
+        if ends.last is None:
+            return outputs[-1]
+        found = outputs[ends.last, torch.arange(len(ends.last))]
+        return found if ends.empty is None else found.masked_fill(ends.empty, 0.0)
 
 
 class FusedStack(nn.Module):
@@ -124,42 +137,55 @@ class FusedStack(nn.Module):
     def __init__(self, learned: RecurrentStack, packing: Packing) -> None:
         super().__init__()
         self.output_dim, self.residual = learned.output_dim, learned.residual
-        self.layers = nn.ModuleList(
-            FusedLayer(layer, packing) for layer in learned.recurrent_layers()
-        )
+        layers = learned.recurrent_layers()
+        few = layers[0].recurrences()[0].weight_hidden.numel() < packing.small
+        halves = packing.precision != "fp32" and not few and fast_bf16(torch.device("cpu"))
+        self.dtype = torch.bfloat16 if halves else torch.float32
+        self.layers = nn.ModuleList(FusedLayer(layer, self.dtype) for layer in layers)
 
     def forward(self, inputs: Tensor, *, lengths: Tensor) -> tuple[Tensor, State]:
         """Read ``inputs`` (B, T, I) from zeros; return outputs (B, T, M) and h, c (B, L, M).
 
         Rows end at ``lengths`` (B,) int64; outputs beyond are 0.
         """
-        blocks = _of_like_length(lengths.tolist())
+        counts: list[int] = lengths.tolist()
+        blocks = _of_like_length(counts)
         if len(blocks) == 1:
-            return self._read(inputs, lengths)
+            return self._read(inputs, counts)
         outputs = inputs.new_zeros(*inputs.shape[:2], self.output_dim)
         size = (inputs.size(0), len(self.layers), self.output_dim)
         ends = (inputs.new_empty(size), inputs.new_empty(size))
         for block in blocks:
-            rows = torch.tensor(block, device=inputs.device)
-            own = lengths[rows]
-            steps = max(int(own[0]), 1)
+            rows, own = torch.tensor(block), [counts[row] for row in block]
+            steps = max(own[0], 1)
             read, last = self._read(inputs[rows, :steps], own)
             outputs[rows, :steps] = read
             for end, part in zip(ends, last, strict=True):
                 end[rows] = part
         return outputs, ends
 
-    def _read(self, inputs: Tensor, lengths: Tensor) -> tuple[Tensor, State]:
+    def _read(self, inputs: Tensor, lengths: Sequence[int]) -> tuple[Tensor, State]:
         """Read rows of about the same length."""
-        inputs = silenced(inputs, lengths)
-        lasts: list[State] = []
+        rows, steps = inputs.shape[:2]
+        if rows < _FEWEST:
+            inputs, lengths = inputs.expand(_FEWEST, -1, -1), [*lengths] * _FEWEST
+        ends = _Ends.of(lengths, steps)
+        walked, lasts = inputs.transpose(0, 1).to(self.dtype), []
         for layer in self.layers:
-            outputs, last = cast(FusedLayer, layer)(inputs, lengths)
+            outputs, last = cast(FusedLayer, layer)(walked, ends)
             lasts.append(last)
-            if self.residual and outputs.size(-1) == inputs.size(-1):
-                outputs = outputs + inputs
-            inputs = outputs
-        return inputs, tuple(torch.stack(parts, dim=1) for parts in zip(*lasts, strict=True))
+            adds = self.residual and outputs.size(-1) == walked.size(-1)
+            walked = outputs + walked if adds else outputs
+        found = inputs.new_empty(rows, steps, self.output_dim)
+        found.copy_(walked[:, :rows].transpose(0, 1))
+        if ends.padding is not None:
+            found.masked_fill_(ends.padding[:, :rows].t().unsqueeze(-1), 0.0)
+        states = (torch.stack(parts, dim=1) for parts in zip(*lasts, strict=True))
+        return found, tuple(state[:rows].float() for state in states)
+
+
+def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=-1)
 
 
 def _of_like_length(lengths: Sequence[int]) -> list[list[int]]:
@@ -170,4 +196,4 @@ def _of_like_length(lengths: Sequence[int]) -> list[list[int]]:
         if not blocks or (lengths[blocks[-1][0]] - lengths[row]) * (len(order) - place) > _BLOCK:
             blocks.append([])
         blocks[-1].append(row)
-    return blocks
+    return blocks if len(blocks) > 1 else [list(range(len(lengths)))]
