@@ -7,6 +7,9 @@ from itertools import count
 
 from core.decoding.requests import Request
 
+COMPANY = 3  # who runs are so many times those who wait: reading them apart is too dear ...
+PATIENCE = 8  # ... until somebody has waited so many steps for company
+
 
 @dataclass(slots=True)
 class Room:
@@ -31,6 +34,7 @@ class Waiting:
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Request]] = []
         self._order = count()
+        self._steps = 0  # that somebody waited and nobody was let in
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -48,8 +52,13 @@ class Waiting:
         """Return who may begin now: the most urgent, as long as the next one fits.
 
         Nobody overtakes one that does not fit, so it is not passed over for ever; where nothing
-        runs, it begins whatever its size.
+        runs, it begins whatever its size. Reading several sources costs little more than reading
+        one: beside a large batch those who come wait a few steps for each other.
         """
+        self._steps += 1
+        if len(self._heap) * COMPANY < running and self._steps <= PATIENCE:
+            return []
+        self._steps = 0
         taken: list[Request] = []
         while self._heap:
             request = self._heap[0][2]

@@ -150,7 +150,8 @@ class Sources:
         """Return these with ``others`` at ``places``, where nobody looks."""
         where = torch.from_numpy(places).to(self.lengths.device)
         for own, *parts in zip(self.parts, *(one.parts for one in others), strict=True):
-            for at, part in zip(torch.split(where, [len(one) for one in parts]), parts, strict=True):
+            places_of = torch.split(where, [len(part) for part in parts])
+            for at, part in zip(places_of, parts, strict=True):
                 own[at, : part.size(1)] = part
                 own[at, part.size(1) :] = 0  # no number may be none, even where nobody looks
         lengths = self.lengths.index_copy(0, where, torch.cat([one.lengths for one in others]))
