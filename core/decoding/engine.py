@@ -17,7 +17,7 @@ from core.decoding.events import Ended, Event, Failed, Told
 from core.decoding.reading import Reading, is_long
 from core.decoding.requests import Request, refuse_impossible, with_whole_beam
 from core.decoding.rescoring import question, without_the_generic
-from core.decoding.running import Opening, RunningBatch, ended_by, read_sources, told_by
+from core.decoding.running import Opening, RunningBatch, ended_by, told_by
 from core.decoding.step import Hypothesis, StateT, StepModel
 from core.decoding.waiting import Room, Waiting
 from core.errors import MalgilError, ReplyTimeoutError
@@ -29,6 +29,9 @@ log = structlog.get_logger()
 MAX_LINES = 256
 MAX_TOKENS = 1 << 17
 LONG = 256  # sources longer than this run beside their like only: 256, 1024, 4096 ...
+
+AHEAD = 4  # this part of all lines is read before there is room for them
+_PAUSE_S, _LONG_PAUSE_S = 0.005, 0.05  # where nothing runs, how long reading is waited for
 
 _CPU = torch.device("cpu")
 
@@ -119,6 +122,8 @@ class Engine(Generic[StateT]):
 
     def step(self) -> list[Event]:
         """Let in what waits and fits, then every running request take one step."""
+        if not self._batches:
+            self._reading.wait(_PAUSE_S if self._waiting else _LONG_PAUSE_S)
         events: list[Event] = []
         self._expire(events)
         self._admit(events)
@@ -153,45 +158,37 @@ class Engine(Generic[StateT]):
         self._deadline = min((one for one in left if one is not None), default=math.inf)
 
     def _admit(self, events: list[Event]) -> None:
-        """Let in who has been read, and have those read who wait and fit."""
-        self._let_in_who_is_read(events, patient=False)
-        taken = self._taken()
-        if self._batches or any(is_long(one) for one in taken):
+        """Let in who has been read, and have those read who wait and fit, or will soon."""
+        for requests, error in self._reading.failed():
+            self._divide([one for one in requests if one.key in self._courses], error, events)
+        running = [one for _, batch in self._batches for one in batch.requests.values()]
+        for opening in self._reading.joining(self._room(running), running=len(running)):
+            self._let_in(opening, events)
+        if not self._waiting or self._reading.full:
+            return
+        running = [one for _, batch in self._batches for one in batch.requests.values()]
+        room = self._room(running + self._reading.requests)
+        if running:
+            room.lines += self._max_lines // AHEAD
+        taken = self._waiting.take(room, running=len(running))
+        for request in taken:
+            self._courses[request.key].began = self._clock()
+        if (running and self._reading.slow) or any(is_long(one) for one in taken):
             self._reading.begin(taken)
         elif taken:
             self._begin(taken, events)
-        if not self._batches:
-            self._let_in_who_is_read(events, patient=True)
 
-    def _taken(self) -> list[Request]:
-        """Take those who wait and fit, unless they would only wait for a reader."""
-        if not self._waiting or self._reading.full:
-            return []
-        held = [one for _, batch in self._batches for one in batch.requests.values()]
-        held += self._reading.requests
-        room = Room(
+    def _room(self, held: Sequence[Request]) -> Room:
+        """Return what is left beside ``held``."""
+        return Room(
             self._max_lines - sum(one.opening for one in held),
             self._max_tokens - sum(one.tokens for one in held),
         )
-        taken = self._waiting.take(room, running=len(held))
-        now = self._clock()
-        for request in taken:
-            self._courses[request.key].began = now
-        return taken
-
-    def _let_in_who_is_read(self, events: list[Event], *, patient: bool) -> None:
-        """Let in requests whose sources have been read; ``patient``: wait for one, for a while."""
-        for requests, read in self._reading.done(patient=patient):
-            if isinstance(read, BaseException):
-                self._divide([one for one in requests if one.key in self._courses], read, events)
-            else:
-                for opening in read:
-                    self._let_in(opening, events)
 
     def _begin(self, requests: list[Request], events: list[Event], *, apart: bool = False) -> None:
         """Read the sources of ``requests`` and let them join; ``apart`` from all others."""
         try:
-            openings = read_sources(self._model, requests, self._device)
+            openings = self._reading.read(requests)
         except Exception as error:
             self._divide(requests, error, events)
             return

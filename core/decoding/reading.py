@@ -4,7 +4,9 @@ Reading is one long product after another, and leaves Python alone meanwhile: on
 costs the running batch next to nothing, and those who come meanwhile are read together next.
 """
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Generic
 
@@ -13,10 +15,11 @@ import torch
 from core.decoding.requests import Request
 from core.decoding.running import Opening, read_sources
 from core.decoding.step import StateT, StepModel
+from core.decoding.waiting import Room
 
+FEW = 12  # who joins a batch is this part of it at least, if as many wait to join
+HANDING_S = 0.0005  # reading that takes less is not worth a thread
 LONG = 512  # sources longer than this are read by themselves, and no others wait for them
-
-_PAUSE_S = 0.05  # how long reading is waited for where nothing runs
 
 
 class Reading(Generic[StateT]):
@@ -28,16 +31,31 @@ class Reading(Generic[StateT]):
         self._together = ThreadPoolExecutor(1, thread_name_prefix="reader")  # start when needed
         self._long = ThreadPoolExecutor(1, thread_name_prefix="reader-of-long")
         self._under_way: dict[Future[list[Opening[StateT]]], list[Request]] = {}
+        self._read: deque[Opening[StateT]] = deque()  # who waits to join
+        self._seconds = 0.0  # that reading took the last time
 
     @property
     def requests(self) -> list[Request]:
-        """Those who are being read, or wait to join."""
-        return [one for requests in self._under_way.values() for one in requests]
+        """Those who are being read, or have been and wait to join."""
+        read = [one for opening in self._read for one in opening.requests]
+        return read + [one for requests in self._under_way.values() for one in requests]
+
+    @property
+    def slow(self) -> bool:
+        """Whether reading takes longer than handing it to a thread."""
+        return self._seconds > HANDING_S
 
     @property
     def full(self) -> bool:
         """Whether more would only have to wait for what is being read."""
         return any(not is_long(requests[0]) for requests in self._under_way.values())
+
+    def read(self, requests: Sequence[Request]) -> list[Opening[StateT]]:
+        """Read the sources of ``requests`` now."""
+        began = time.perf_counter()
+        openings = read_sources(self._model, requests, self._device)
+        self._seconds = time.perf_counter() - began
+        return openings
 
     def begin(self, requests: Sequence[Request]) -> None:
         """Have the sources of ``requests`` read: long ones one by one, the others together."""
@@ -48,21 +66,42 @@ class Reading(Generic[StateT]):
             if is_long(request):
                 self._submit(self._long, [request])
 
-    def done(
-        self, *, patient: bool
-    ) -> list[tuple[list[Request], list[Opening[StateT]] | BaseException]]:
-        """Return who has been read, and what came of it; ``patient``: wait for one, for a while."""
-        if patient and self._under_way:
-            wait(self._under_way, timeout=_PAUSE_S, return_when=FIRST_COMPLETED)
-        return [
-            (self._under_way.pop(one), one.exception() or one.result())
-            for one in list(self._under_way)
-            if one.done()
-        ]
+    def wait(self, seconds: float) -> None:
+        """Wait until somebody has been read, if anybody is being read."""
+        if self._under_way:
+            wait(self._under_way, timeout=seconds, return_when=FIRST_COMPLETED)
+
+    def failed(self) -> list[tuple[list[Request], BaseException]]:
+        """Return who could not be read; who could waits to join from now on."""
+        failed = []
+        for one in [one for one in self._under_way if one.done()]:
+            requests = self._under_way.pop(one)
+            if error := one.exception():
+                failed.append((requests, error))
+            else:
+                self._read.extend(one.result())
+        return failed
+
+    def joining(self, room: Room, *, running: int) -> Iterator[Opening[StateT]]:
+        """Return who has been read and fits, but of many not a few at a time.
+
+        Joining costs a large batch as much for one as for several.
+        """
+        least = running // FEW
+        while self._read:
+            opening = self._read.popleft()
+            fitting = room.fitting(opening.requests, whatever=not running)
+            if fitting < min(least, len(opening.requests)) or not fitting:
+                self._read.appendleft(opening)
+                return
+            if fitting < len(opening.requests):
+                opening, rest = opening.split(self._model, fitting)
+                self._read.appendleft(rest)
+            running += fitting
+            yield opening
 
     def _submit(self, thread: ThreadPoolExecutor, requests: list[Request]) -> None:
-        read = thread.submit(read_sources, self._model, requests, self._device)
-        self._under_way[read] = requests
+        self._under_way[thread.submit(self.read, requests)] = requests
 
 
 def is_long(request: Request) -> bool:

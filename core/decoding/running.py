@@ -13,7 +13,7 @@ from core.decoding.requests import Request
 from core.decoding.singles import Singles
 from core.decoding.step import Advance, Hypothesis, Pool, StateT, StepModel, Wish
 
-RAGGED = 8  # steps that sources read together may differ in, besides being twice as long
+RAGGED = 64  # steps that sources read together may differ in, besides being twice as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,15 @@ class Opening(Generic[StateT]):
 
     requests: list[Request]
     state: StateT
+
+    def split(
+        self, model: StepModel[StateT], count: int
+    ) -> "tuple[Opening[StateT], Opening[StateT]]":
+        """Return the first ``count`` of them, and the others."""
+        rows = torch.arange(len(self.requests))
+        with torch.inference_mode():
+            first, rest = (model.select(self.state, part) for part in (rows[:count], rows[count:]))
+        return Opening(self.requests[:count], first), Opening(self.requests[count:], rest)
 
 
 def read_sources(

@@ -1,7 +1,7 @@
 """Requests that have not begun: the most urgent first, and not before they fit."""
 
 import heapq
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -26,6 +26,17 @@ class Room:
         """Give room to ``request``."""
         self.lines -= request.opening
         self.tokens -= request.tokens
+
+    def fitting(self, requests: Sequence[Request], *, whatever: bool) -> int:
+        """Give room to the first of ``requests``, and return how many had it.
+
+        ``whatever``: to the very first whatever its size.
+        """
+        for number, request in enumerate(requests):
+            if not self.fits(request) and (number or not whatever):
+                return number
+            self.take(request)
+        return len(requests)
 
 
 class Waiting:
@@ -56,7 +67,7 @@ class Waiting:
         one: beside a large batch those who come wait a few steps for each other.
         """
         self._steps += 1
-        if len(self._heap) * COMPANY < running and self._steps <= PATIENCE:
+        if len(self._heap) * COMPANY < running and self._steps <= min(PATIENCE, running // 4):
             return []
         self._steps = 0
         taken: list[Request] = []

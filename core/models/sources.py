@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 NEVER = float("-inf")
-DENSE = 0.5  # of what is held, how much must be needed; less, and the rest is dropped
+COPYING = 12  # times as much as looking at it for one step: what is copied, to drop the rest
 SPARE = 4  # for so many sources one place more is made where some join, for those who come next
 SPARSE = 3  # slots for each line: more, and a copy for each line costs less than empty slots
 
@@ -70,6 +70,7 @@ class Sources:
     bias: Tensor | None  # (R, 1, S), -inf at padding; none: nothing is padded
     origins: Origins | None = None  # none: each line has its own source, in order
     behind: "Sources | None" = None  # what this is a copy of for each line, where slots stay empty
+    wasted: int = 0  # steps of sources that were looked at and not needed, since the last copy
     holders: "WeakSet[Sources]" = field(default_factory=WeakSet)  # of the same parts
 
     def __post_init__(self) -> None:
@@ -153,21 +154,26 @@ class Sources:
             places_of = torch.split(where, [len(part) for part in parts])
             for at, part in zip(places_of, parts, strict=True):
                 own[at, : part.size(1)] = part
-                own[at, part.size(1) :] = 0  # no number may be none, even where nobody looks
+                own[at, part.size(1) :] = 0
         lengths = self.lengths.index_copy(0, where, torch.cat([one.lengths for one in others]))
-        return replace(_whole(self.parts, lengths), holders=self.holders)
+        return replace(_whole(self.parts, lengths), wasted=self.wasted, holders=self.holders)
 
     def _placed(self, numbers: Numbers) -> "Sources":
         """Return these sources, as few as are worth holding, for lines that have ``numbers``."""
-        needed = np.bincount(numbers, minlength=self.lengths.size(0)) > 0  # (R,)
+        counts = np.bincount(numbers, minlength=self.lengths.size(0))
+        needed = counts > 0  # (R,)
         longest = int(self.lengths.cpu().numpy()[needed].max())
-        sources = self
-        if needed.sum() * longest < DENSE * needed.size * self.steps:
+        sources, worth = self, int(needed.sum()) * longest
+        wasted = self.wasted + needed.size * self.steps - worth
+        sparse = counts.max() * needed.size > SPARSE * len(numbers) and not needed.all()
+        if sparse or wasted > COPYING * worth:
+            wasted = 0
             kept = torch.from_numpy(needed.nonzero()[0]).to(self.lengths.device)
             sources = self._copied(kept, longest)
             numbers = (needed.cumsum() - 1)[numbers]
         device, held = self.lengths.device, sources.lengths.size(0)
-        placed = replace(sources, origins=Origins.among(held, numbers, device), behind=None)
+        origins = Origins.among(held, numbers, device)
+        placed = replace(sources, origins=origins, behind=None, wasted=wasted)
         if placed.origins is None or placed.origins.width * held <= SPARSE * len(numbers):
             return placed
         return replace(sources._copied(placed.origins.of, sources.steps), behind=placed)
@@ -179,10 +185,15 @@ class Sources:
 
 
 def _wider(part: Tensor, rows: Tensor, size: int, steps: int) -> Tensor:
-    """Return the ``rows`` of ``part`` (R, S, ...) at the start of ``size``, with so many steps."""
-    wider = part.new_zeros(size, steps, *part.shape[2:])
+    """Return the ``rows`` of ``part`` (R, S, ...) at the start of ``size``, with so many steps.
+
+    What follows them is 0: no number may be none, even where nobody looks.
+    """
+    wider = part.new_empty(size, steps, *part.shape[2:])
     kept = min(steps, part.size(1))
     torch.index_select(part[:, :kept], 0, rows, out=wider[: len(rows), :kept])
+    wider[: len(rows), kept:] = 0
+    wider[len(rows) :] = 0
     return wider
 
 

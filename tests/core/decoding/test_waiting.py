@@ -1,6 +1,6 @@
 from core.decoding.requests import Request
 from core.decoding.step import Wish
-from core.decoding.waiting import FULL_PATIENCE, PATIENCE, Room, Waiting
+from core.decoding.waiting import COMPANY, PATIENCE, Room, Waiting
 from core.specs import DecodeSpec
 
 
@@ -48,21 +48,16 @@ def test_who_is_larger_than_everything_runs_alone() -> None:
 def test_beside_many_a_few_steps_are_waited_for_company() -> None:
     queue = waiting(request(1))
     for _ in range(PATIENCE):
-        assert not queue.take(Room(lines=9, tokens=1000), running=64)
-    assert keys(queue.take(Room(lines=9, tokens=1000), running=64)) == [1]
-    for key in range(8):
+        assert not queue.take(Room(lines=99, tokens=1000), running=64)
+    assert keys(queue.take(Room(lines=99, tokens=1000), running=64)) == [1]
+    for key in range(64 // COMPANY + 1):
         queue.put(request(key))
-    assert keys(queue.take(Room(lines=9, tokens=1000), running=64)) == list(range(8))
+    assert len(queue.take(Room(lines=99, tokens=1000), running=64)) == 64 // COMPANY + 1
 
 
-def test_where_more_wait_than_fit_all_wait_until_enough_have_left() -> None:
-    queue = waiting(*(request(key) for key in range(40)))
-    for left in range(1, 10):
-        assert not queue.take(Room(lines=left, tokens=10_000), running=20)
-    assert keys(queue.take(Room(lines=10, tokens=10_000), running=20)) == list(range(10))
-    for _ in range(FULL_PATIENCE):
-        assert not queue.take(Room(lines=1, tokens=10_000), running=20)
-    assert keys(queue.take(Room(lines=1, tokens=10_000), running=20)) == [10]
+def test_beside_few_nobody_waits_for_company() -> None:
+    queue = waiting(request(1))
+    assert keys(queue.take(Room(lines=9, tokens=1000), running=3)) == [1]
 
 
 def test_what_is_forgotten_never_begins() -> None:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from core.models.sources import Sources
+from core.models.sources import COPYING, Sources
 
 
 def held(*lengths: int) -> Sources:
@@ -59,14 +59,19 @@ def test_lines_that_stay_with_their_source_change_nothing() -> None:
     assert sources.select(rows(1, 0, 3, 3)) is sources
 
 
-def test_what_no_line_needs_goes_once_it_is_much() -> None:
+def test_what_no_line_needs_goes_once_looking_at_it_has_cost_more_than_that() -> None:
     sources = held(2, 2, 2, 9)
-    three = sources.select(rows(0, 1, 3))
-    assert three.parts is sources.parts
     two = sources.select(rows(2, 1))
+    assert two.parts is sources.parts
+    looked = 1
+    while two.parts is sources.parts:
+        two = two.select(rows(1, 0))
+        looked += 1
+    # of 4 * 9 steps 2 * 2 are needed; copying those costs COPYING times as much as looking at them
+    assert looked == COPYING * 4 // 32 + 1
     assert two.steps == 2
     assert two.lengths.tolist() == [2, 2]
-    assert asked(two) == [steps_of(2, 2), steps_of(1, 2)]
+    assert sorted(asked(two)) == [steps_of(1, 2), steps_of(2, 2)]
 
 
 def test_one_wide_line_among_many_has_copies_instead_of_empty_slots() -> None:
@@ -83,6 +88,34 @@ def test_one_wide_line_among_many_has_copies_instead_of_empty_slots() -> None:
     both = wide.join([held(4)])
     assert asked(both)[-1] == steps_of(0, 4)
     assert asked(both)[:-1] == asked(wide)
+
+
+def test_who_joins_takes_the_place_of_who_has_left_unless_others_hold_it() -> None:
+    sources = held(3, 1, 2).join([held(5, 5)])  # with a spare place
+    for taken in range(1, 8):
+        kept = [0, *range(2, sources.lines)]
+        left = sources.select(rows(*kept))
+        parts, before = left.parts, asked(left)
+        if taken == 4:
+            witness, seen = sources, asked(sources)
+        else:
+            sources = left  # nobody else holds the parts
+        joined = left.join([held(taken % 5 + 1)])
+        assert (joined.parts is parts) == (taken != 4)
+        assert asked(joined) == [*before, steps_of(0, taken % 5 + 1)]
+        sources, left = joined, joined
+        del joined
+    assert asked(witness) == seen
+
+
+def test_a_place_that_is_taken_again_forgets_numbers_that_are_none() -> None:
+    sources = held(3, 2, 3).join([held(2)])
+    sources.parts[0][1] = torch.nan
+    left = sources.select(rows(0, 2, 3))
+    del sources
+    joined = left.join([held(1), held(1)])
+    assert joined.parts is left.parts
+    assert all(part[joined.origins.of].isfinite().all() for part in joined.parts if joined.origins)
 
 
 def test_those_who_join_keep_their_sources() -> None:
