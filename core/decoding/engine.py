@@ -161,12 +161,13 @@ class Engine(Generic[StateT]):
         """Let in who has been read, and have those read who wait and fit, or will soon."""
         for requests, error in self._reading.failed():
             self._divide([one for one in requests if one.key in self._courses], error, events)
-        running = [one for _, batch in self._batches for one in batch.requests.values()]
-        for opening in self._reading.joining(self._room(running), running=len(running)):
-            self._let_in(opening, events)
+        if self._reading.any_read:
+            running = self._running()
+            for opening in self._reading.joining(self._room(running), running=len(running)):
+                self._let_in(opening, events)
         if not self._waiting or self._reading.full:
             return
-        running = [one for _, batch in self._batches for one in batch.requests.values()]
+        running = self._running()
         room = self._room(running + self._reading.requests)
         if running:
             room.lines += self._max_lines // AHEAD
@@ -177,6 +178,9 @@ class Engine(Generic[StateT]):
             self._reading.begin(taken)
         elif taken:
             self._begin(taken, events)
+
+    def _running(self) -> list[Request]:
+        return [one for _, batch in self._batches for one in batch.requests.values()]
 
     def _room(self, held: Sequence[Request]) -> Room:
         """Return what is left beside ``held``."""

@@ -41,6 +41,11 @@ class Reading(Generic[StateT]):
         return read + [one for requests in self._under_way.values() for one in requests]
 
     @property
+    def any_read(self) -> bool:
+        """Whether somebody waits to join."""
+        return bool(self._read)
+
+    @property
     def slow(self) -> bool:
         """Whether reading takes longer than handing it to a thread."""
         return self._seconds > HANDING_S

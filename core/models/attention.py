@@ -89,7 +89,7 @@ class ProductAttention(nn.Module):
 
     def compare(self, queries: Tensor, memory: Memory) -> Tensor:
         """Return products (R, T, S)."""
-        return queries @ memory.keys.transpose(1, 2)
+        return torch.bmm(queries, memory.keys.transpose(1, 2))
 
     def scores(self, compared: Tensor, memory: Memory, coverage: Tensor | None) -> Tensor:  # noqa: ARG002 - the products have the keys in them
         """Add the coverage, times one learned number."""
@@ -208,7 +208,7 @@ def _covered(products: Tensor, weight: Tensor | None, coverage: Tensor | None) -
 
 
 def _blend(weights: Tensor, memory: Memory) -> Tensor:
-    return weights.to(memory.values.dtype) @ memory.values
+    return torch.bmm(weights.to(memory.values.dtype), memory.values)
 
 
 def _weigh(scores: Tensor, bias: Tensor | None) -> Tensor:
