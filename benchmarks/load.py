@@ -1,11 +1,15 @@
-"""Clients that cost little: keep-alive HTTP/1.1 over plain asyncio streams."""
+"""Clients that cost little: keep-alive HTTP/1.1 over bare connections.
+
+They share the cores with what they measure. Requests are written before the clock runs, and answers
+read as JSON after it has stopped.
+"""
 
 import asyncio
 import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 
@@ -38,23 +42,64 @@ async def run(
 
     A client pauses ``pause_s`` before each of its asks.
     """
-    waiting = list(reversed(bodies))
-    answers: list[Timed] = []
+    waiting = [(_request(path, body)) for body in reversed(bodies)]
+    answers: list[tuple[bytes, bytes, float]] = []
 
     async def client() -> None:
-        host, port = urlsplit(url).hostname, urlsplit(url).port
-        reader, writer = await asyncio.open_connection(host, port)
+        address = urlsplit(url)
+        _, line = await asyncio.get_running_loop().create_connection(
+            _Line, address.hostname, address.port
+        )
         try:
             while waiting:
-                body = waiting.pop()
-                await asyncio.sleep(pause_s)
-                answers.append(await _post(reader, writer, path, body))
+                request = waiting.pop()
+                if pause_s:
+                    await asyncio.sleep(pause_s)
+                began = time.perf_counter()
+                head, body = await line.ask(request)
+                answers.append((head, body, (time.perf_counter() - began) * 1e3))
         finally:
-            writer.close()
-            await writer.wait_closed()
+            line.close()
 
     await asyncio.gather(*(client() for _ in range(clients)))
-    return answers
+    return [Timed(int(head[9:12]), json.loads(body), wall) for head, body, wall in answers]
+
+
+class _Line(asyncio.Protocol):
+    """One connection that is kept: a request, its answer, the next request."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
+        self._heard = b""
+        self._answer: asyncio.Future[tuple[bytes, bytes]] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def ask(self, request: bytes) -> asyncio.Future[tuple[bytes, bytes]]:
+        """Send ``request``; return what becomes the head and the body of its answer."""
+        self._answer = asyncio.get_running_loop().create_future()
+        cast("asyncio.Transport", self._transport).write(request)
+        return self._answer
+
+    def data_received(self, data: bytes) -> None:
+        self._heard += data
+        head, end, body = self._heard.partition(b"\r\n\r\n")
+        if end and self._answer and len(body) >= _length(head):
+            self._heard = b""
+            self._answer.set_result((head, body))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(error or ConnectionError("the server hung up"))
+
+    def close(self) -> None:
+        """Hang up."""
+        cast("asyncio.Transport", self._transport).close()
+
+
+def _length(head: bytes) -> int:
+    return int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
 
 
 async def stream(url: str, path: str, bodies: Sequence[Mapping[str, Any]]) -> list[Streamed]:
@@ -92,19 +137,6 @@ def _request(path: str, body: Mapping[str, Any]) -> bytes:
         f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
     )
     return head.encode() + data
-
-
-async def _post(
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, path: str, body: Mapping[str, Any]
-) -> Timed:
-    began = time.perf_counter()
-    writer.write(_request(path, body))
-    answer = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-    length = int(answer.split("content-length:", 1)[1].split("\r\n", 1)[0])
-    text = await reader.readexactly(length)
-    return Timed(
-        int(answer.split(" ", 2)[1]), json.loads(text), (time.perf_counter() - began) * 1e3
-    )
 
 
 def quantile(values: Sequence[float], share: float) -> float:

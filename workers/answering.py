@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-READ_S = 0.002  # while it computes, new asks are looked for this often, but once a step at most
+READ_S = 0.005  # while it computes, new asks are looked for this often, but once a step at most
+QUICK_S = 0.005  # after a quicker step nobody waits for Redis: the next one is taken meanwhile
 LINGER_S = 0.1  # after the last answer, asks are listened for this long without a doorbell
 RETRY_S = 0.2  # between two tries to reach the queue
 
@@ -38,6 +39,7 @@ class Answering:
         self._open = responder
         self._limit = limit
         self._outbox: list[tuple[Ask, Reply]] = []  # what has not been posted yet
+        self._away: list[tuple[Ask, Reply]] | None = None  # what is on its way, if a trip is
         self._read = self._moved = 0.0  # when that was last done, by the monotonic clock
         self._rung = threading.Event()
         self._closing = threading.Event()
@@ -83,7 +85,9 @@ class Answering:
                 self._answer(responder)
             except RedisError as error:
                 log.warning("the inbox cannot be reached", error=str(error))
-                if self._outbox or responder.busy:  # whatever else waits, the sweep rings for
+                if (
+                    self._outbox or self._away or responder.busy
+                ):  # whatever else waits, the sweep rings for
                     time.sleep(RETRY_S)
                     self._rung.set()
             except Exception:
@@ -95,27 +99,46 @@ class Answering:
     def _answer(self, responder: "Responder") -> None:
         """Answer whatever waits, and what comes meanwhile, until nobody asks any more."""
         room = self._room(responder)
-        asks = self._inbox.begin(room)
-        asks += self._inbox.claim(room - len(asks))
+        asks = self._come_back(responder, waits=True)  # what a failure has left under way
+        asks += self._inbox.begin(max(room - len(asks), 0))
+        asks += self._inbox.claim(max(room - len(asks), 0))
         while asks or self._outbox or responder.busy:
+            began = time.monotonic()
             responder.admit(asks, self._outbox.extend)
             responder.step(self._outbox.extend)
             self._moved = time.monotonic()
-            asks = self._exchanged(responder)
+            asks = self._exchanged(responder, waits=self._moved - began > QUICK_S)
             if not (asks or responder.busy or self._closing.is_set()):
                 asks = self._inbox.linger(self._limit(), LINGER_S)
                 self._read = time.monotonic()
 
-    def _exchanged(self, responder: "Responder") -> Asks:
-        """Post what is to be posted, and return what has come in; seldom, if there is nothing."""
-        if not self._outbox and self._moved - self._read < READ_S:
+    def _exchanged(self, responder: "Responder", *, waits: bool) -> Asks:
+        """Post what is to be posted, and return what has come in; seldom, if there is nothing.
+
+        It ``waits`` for what comes in, or leaves it to be asked for after the next step.
+        """
+        waits = waits or not responder.busy
+        asks = self._come_back(responder, waits=waits)
+        if self._away is None and (self._outbox or self._moved - self._read >= READ_S):
+            self._inbox.depart(self._outbox, max(self._room(responder) - len(asks), 0))
+            self._away, self._outbox = self._outbox, []
+            self._read = time.monotonic()
+            if waits:
+                asks += self._come_back(responder, waits=True)
+        return asks
+
+    def _come_back(self, responder: "Responder", *, waits: bool) -> Asks:
+        """Return what the trip that is under way brings, if it is over or one ``waits`` for it."""
+        if self._away is None or not (waits or self._inbox.is_back):
             return []
-        room = self._room(responder)
-        asks, gone = self._inbox.exchange(self._outbox, room)
-        self._read = time.monotonic()
-        self._outbox.clear()
+        posted, self._away = self._away, None
+        try:
+            asks, gone = self._inbox.arrive()
+        except RedisError:
+            self._outbox = posted + self._outbox  # heard twice, it is taken once
+            raise
         responder.give_up(gone, self._outbox.extend, reason="nobody waits for the reply any more")
-        return asks + self._inbox.claim(room - len(asks))
+        return asks + self._inbox.claim(max(self._room(responder) - len(asks), 0))
 
     def _room(self, responder: "Responder") -> int:
         """Return how many more asks may be held."""

@@ -1,5 +1,6 @@
 """The inference worker: a doorbell wakes the thread that answers what is in the inbox."""
 
+import gc
 import threading
 import time
 from functools import cache
@@ -116,6 +117,8 @@ def _warm_up(sender: Any, **_: Any) -> None:
     with runtime.sessions()() as session:
         served = [alias.name for alias in aliases.page(session)]
     responder.warm_up(served[: runtime.settings().models_in_memory])
+    gc.collect()
+    gc.freeze()  # torch brings along much that would be looked through again and again
     log.info("ready to answer", aliases=len(served))
     runtime.doorbell().ring_inbox()
 

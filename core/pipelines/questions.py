@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from core.data.running import SENTENCE_END
@@ -64,14 +65,17 @@ def question_of(bundle: Bundle, turns: Sequence[str], spec: DecodeSpec) -> Quest
     """
     source, vocabulary = _read(bundle, turns)
     tokenizer = bundle.tokenizer
-    wish = wish_of(
+    wish = (_wish_once if vocabulary is tokenizer else wish_of)(
         spec,
-        vocabulary,
+        vocabulary,  # type: ignore[arg-type]  # a protocol; all that keep to it can be keys
         first=source[-1] if bundle.plan.model.is_language_model else BOS,
         end=_end(tokenizer),
         never=(PAD,) if tokenizer.end is None else SIGNS,
     )
     return Question(source, wish, vocabulary)
+
+
+_wish_once = lru_cache(maxsize=512)(wish_of)  # where the source brings no words of its own
 
 
 def engine_of(bundle: Bundle, *, clock: Callable[[], float] = time.monotonic) -> Engine[Any]:

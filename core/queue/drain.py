@@ -1,21 +1,22 @@
 """The answering side of the reply way: read asks in batches, post replies, lose nothing.
 
-An ask stays in the stream until its final reply is posted; both happen in one transaction.
+An ask stays in the stream until its final reply is posted; both happen in one script.
 What a dead worker left unanswered is claimed by the next one that drains.
 """
 
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from redis import Redis
-from redis.client import Pipeline
-from redis.exceptions import ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from core.errors import NoWorkerError
 from core.queue.broker import ALIVE_S
+from core.queue.line import Line, Word
 from core.queue.messages import (
     BELL,
     BELL_MS,
@@ -29,6 +30,7 @@ from core.queue.messages import (
     dump_replies,
     replies_key,
 )
+from core.queue.scripts import EXCHANGE, EXCHANGE_SHA
 
 log = structlog.get_logger()
 
@@ -36,12 +38,23 @@ MAILBOX_EXPIRES_S = 60
 MAILBOX_LENGTH = 10_000
 CONSUMER_ALIVE_S = 5  # a worker silent for this long is dead; its asks go to another
 CLAIM_S = 1.0  # how often dead workers are looked for
+QUIET_S = 0.01  # asks that were listened for keep the bell up this long: most are answered by then
 MAX_DELIVERIES = 3  # an ask that was in the hands of so many dying workers is refused
 
 
 def consumer_key(name: str) -> str:
     """Return the key that exists while the worker called ``name`` lives."""
     return f"malgil:consumer:{name}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Away:
+    """An exchange that was begun, and what is true once it has ended."""
+
+    words: tuple[Word, ...]
+    count: int  # asks that it may bring
+    ended: list[str]  # asks that it takes out of the inbox
+    silences: bool  # the bell
 
 
 class Drain:
@@ -53,7 +66,10 @@ class Drain:
         self._entries: dict[str, bytes] = {}  # ask id -> entry in the stream
         self._looked = float("-inf")  # when dead workers were last looked for
         self._gone = b"0"  # entry of the last ask that was heard of as given up
-        self._silence = False  # whether the next trip silences the bell
+        self._line = Line(redis)
+        self._away: _Away | None = None  # the exchange that was begun
+        self._raised = float("-inf")  # when this worker last put the bell up
+        self._silent = float("inf")  # from when on a trip silences the bell
 
     def beat(self) -> None:
         """Say that this worker lives."""
@@ -61,20 +77,23 @@ class Drain:
 
     def begin(self, count: int) -> list[tuple[Ask, float]]:
         """Silence the bell, then read; an ask that comes in between rings again."""
-        self._silence = True
+        self._silent = float("-inf")
         return self.exchange((), count)[0]
 
     def linger(self, count: int, wait_s: float) -> list[tuple[Ask, float]]:
         """Wait a little for more asks; none came where the list is empty.
 
-        Meanwhile the bell stays up: nobody needs to ring for a worker that is listening. It is
-        silenced with the next trip, so that asks which come then wake other workers.
+        Meanwhile the bell stays up: nobody needs to ring for a worker that is listening. A trip
+        soon after silences it, so that asks which come then wake other workers.
         """
-        with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(BELL, 1, px=BELL_MS)
-            self._silence = True
-            pipe.xreadgroup(*self._fresh, count=count, block=int(wait_s * 1e3))
-            heard = pipe.execute(raise_on_error=False)[-1]
+        self._raise_bell()
+        self._line.send(*self._fresh(count), "BLOCK", int(wait_s * 1e3), "STREAMS", INBOX, ">")
+        try:
+            heard = self._line.answer()
+        except ResponseError as error:
+            heard = error
+        finally:
+            self._silent = time.monotonic() + QUIET_S
         return self._asks(heard, count) or self.begin(count)
 
     def exchange(
@@ -85,18 +104,25 @@ class Drain:
         Return up to ``count`` new asks with their arrival in Unix seconds, and the ids of asks that
         nobody waits for any more. Does not wait.
         """
-        with self._redis.pipeline(transaction=True) as pipe:
-            ended = self._post(pipe, replies)
-            pipe.xread({GIVEN_UP: self._gone})
-            if count:
-                pipe.xreadgroup(*self._fresh, count=count)
-            said = pipe.execute(raise_on_error=False)
-        heard = said.pop() if count else None
-        for answer in said:
-            if isinstance(answer, Exception):
-                raise answer
-        self._forget(ended)
-        return self._asks(heard, count), self._given_up(said[-1])
+        self.depart(replies, count)
+        return self.arrive()
+
+    def depart(self, replies: Sequence[tuple[Ask, Reply]], count: int) -> None:
+        """Begin what ``exchange`` does; ``arrive`` ends it, and nothing else is begun before."""
+        self._away = self._sent(replies, count)
+
+    @property
+    def is_back(self) -> bool:
+        """Whether ``arrive`` would not have to wait."""
+        return self._away is not None and self._line.is_back
+
+    def arrive(self) -> tuple[list[tuple[Ask, float]], list[str]]:
+        """Return what the exchange that was begun brings."""
+        away, self._away = self._away, None
+        if away is None:
+            return [], []
+        gone, heard = self._answer(away)
+        return self._asks(heard, away.count), self._given_up(gone)
 
     def claim(self, count: int) -> list[tuple[Ask, float]]:
         """Return up to ``count`` asks that dead workers left unanswered; looks now and then."""
@@ -119,55 +145,67 @@ class Drain:
         return taken
 
     def send(self, replies: Sequence[tuple[Ask, Reply]]) -> None:
-        """Post ``replies``; with its final one an ask leaves the inbox, in the same transaction."""
-        with self._redis.pipeline(transaction=True) as pipe:
-            ended = self._post(pipe, replies)
-            pipe.execute()
-        self._forget(ended)
+        """Post ``replies``; with its final one an ask leaves the inbox, in the same moment."""
+        self._answer(self._sent(replies, 0))
 
-    @property
-    def _fresh(self) -> tuple[str, str, dict[Any, Any]]:
-        """What no worker has read yet, as XREADGROUP wants it said."""
-        return INBOX_GROUP, self._name, {INBOX: ">"}
-
-    def _post(self, pipe: Pipeline, replies: Sequence[tuple[Ask, Reply]]) -> list[str]:
-        """Add what posts ``replies`` to ``pipe``; return the ids of the asks that end with it."""
+    def _sent(self, replies: Sequence[tuple[Ask, Reply]], count: int) -> "_Away":
+        """Send ``replies`` off, to come back with up to ``count`` asks."""
         by_mailbox: dict[str, list[Reply]] = defaultdict(list)
         for ask, reply in replies:
             by_mailbox[ask.mailbox].append(reply)
-        if self._silence:
-            pipe.delete(BELL)
-            self._silence = False
-        for mailbox, batch in by_mailbox.items():
-            key = replies_key(mailbox)
-            pipe.xadd(
-                key, {"replies": dump_replies(batch)}, maxlen=MAILBOX_LENGTH, approximate=True
-            )
-            pipe.expire(key, MAILBOX_EXPIRES_S)
         ended = [ask.id for ask, reply in replies if reply.final and ask.id in self._entries]
-        if ended:
-            entries = [self._entries[id_] for id_ in ended]
-            pipe.xack(INBOX, INBOX_GROUP, *entries)
-            pipe.xdel(INBOX, *entries)
-            pipe.set(alive_key(INFERENCE_QUEUE), self._name, ex=int(ALIVE_S))
-        return ended
+        silences = time.monotonic() >= self._silent
+        mailboxes = [replies_key(mailbox) for mailbox in by_mailbox]
+        keys = [INBOX, BELL, GIVEN_UP, alive_key(INFERENCE_QUEUE), *mailboxes]
+        group: list[Word] = [INBOX_GROUP, self._name, count, self._gone, int(silences)]
+        limits = (MAILBOX_LENGTH, MAILBOX_EXPIRES_S, int(ALIVE_S))
+        words: tuple[Word, ...] = (
+            len(keys),
+            *keys,
+            *group,
+            *limits,
+            *(dump_replies(batch) for batch in by_mailbox.values()),
+            *(self._entries[id_] for id_ in ended),
+        )
+        self._line.send("EVALSHA", EXCHANGE_SHA, *words)
+        return _Away(words, count, ended, silences)
 
-    def _forget(self, ended: Sequence[str]) -> None:
-        for id_ in ended:
+    def _answer(self, away: "_Away") -> tuple[Any, Any]:
+        """Return what was read of asks given up, and of new ones."""
+        try:
+            gone, heard = self._line.answer()
+        except NoScriptError:  # the first time, and after a restart
+            self._line.send("EVAL", EXCHANGE, *away.words)
+            gone, heard = self._line.answer()
+        if away.silences:
+            self._raised, self._silent = float("-inf"), float("inf")
+        for id_ in away.ended:
             self._entries.pop(id_, None)
+        return gone, ResponseError(heard.decode()) if isinstance(heard, bytes) else heard
+
+    def _raise_bell(self) -> None:
+        """Put the bell up, unless it is up and stays so for a while."""
+        if time.monotonic() - self._raised > BELL_MS / 2e3:
+            self._redis.set(BELL, 1, px=BELL_MS)
+            self._raised = time.monotonic()
+
+    def _fresh(self, count: int) -> tuple[Word, ...]:
+        """Ask for up to ``count`` asks that no worker has read yet; which stream is to follow."""
+        return "XREADGROUP", "GROUP", INBOX_GROUP, self._name, "COUNT", count
 
     def _asks(self, heard: Any, count: int) -> list[tuple[Ask, float]]:
         """Take what was read; a stream that is not there yet, or no longer, is made."""
         if isinstance(heard, ResponseError) and "NOGROUP" in str(heard):
             self._make_group()
-            heard = self._redis.xreadgroup(*self._fresh, count=count)
+            self._line.send(*self._fresh(count), "STREAMS", INBOX, ">")
+            heard = self._line.answer()
         if isinstance(heard, Exception):
             raise heard
-        return self._taken([entry for _, entries in heard or () for entry in entries])
+        return self._taken(_entries(heard))
 
     def _given_up(self, heard: Any) -> list[str]:
         """Return the ids of asks that were given up since the last time."""
-        entries = [entry for _, entries in heard or () for entry in entries]
+        entries = _entries(heard)
         if entries:
             self._gone = entries[-1][0]
         return [fields[b"ask"].decode() for _, fields in entries]
@@ -209,6 +247,15 @@ class Drain:
             self._entries[ask.id] = entry
             asks.append((ask, int(entry.split(b"-")[0]) / 1e3))
         return asks
+
+
+def _entries(heard: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    """Return what was read of one stream."""
+    return [
+        (entry, dict(zip(fields[::2], fields[1::2], strict=True)))
+        for _, entries in heard or ()
+        for entry, fields in entries
+    ]
 
 
 def _why_not_again(ask: Ask, deliveries: int) -> str:

@@ -6,17 +6,19 @@ there to whoever waits for it.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NotRequired, Protocol, TypedDict, TypeVar, Unpack
+from typing import Any, NotRequired, Protocol, TypedDict, Unpack
 from uuid import uuid4
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoScriptError, RedisError
 
 from core import errors
 from core.errors import InboxFullError, MalgilError, NoWorkerError, ReplyTimeoutError
+from core.queue.line import AsyncLine, Word
 from core.queue.messages import (
     BELL,
     BELL_MS,
@@ -29,25 +31,16 @@ from core.queue.messages import (
     load_replies,
     replies_key,
 )
+from core.queue.scripts import PUT, PUT_SHA
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 LISTEN_MS = 1000
 GIVEN_UP_LENGTH = 1000  # about so many of the newest are remembered ...
 GIVEN_UP_EXPIRES_S = 300  # ... for this long
 GRACE_S = 0.25  # the worker, who also knows the deadline, gets this long to say so itself
-
-# One round trip: refuse when nobody lives or too many wait, else add the ask and say whether
-# a bell is on its way already.
-PUT = """
-if redis.call('EXISTS', KEYS[3]) == 0 then return {'silent'} end
-if redis.call('XLEN', KEYS[1]) >= tonumber(ARGV[1]) then return {'full'} end
-local entry = redis.call('XADD', KEYS[1], '*', 'ask', ARGV[2])
-local first = redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3])
-return {'put', entry, first and 1 or 0}
-"""
+TRIP_S = 5.0  # a trip to Redis that takes longer has failed
+TOGETHER = 256  # asks of one trip at most
 
 
 class Asked(TypedDict):
@@ -67,6 +60,38 @@ class Bell(Protocol):
         ...
 
 
+class _Waiting:
+    """One ask, and what has come for whoever waits for its reply."""
+
+    __slots__ = ("ask", "data", "entry", "heard", "left", "said")
+
+    def __init__(self, ask: Ask) -> None:
+        self.ask = ask
+        self.data = ask.dump().encode()  # what cannot be written fails here, and spoils no other
+        self.entry: bytes | None = None  # in the inbox, once it is there
+        self.left = False  # whether nobody waits any more
+        self.said = 0  # characters that have come as pieces
+        self.heard: asyncio.Queue[Reply | MalgilError] = asyncio.Queue()
+
+    async def next(self) -> Reply:
+        """Return what comes next; raises what ended the ask."""
+        while True:
+            reply = await self.heard.get()
+            if isinstance(reply, MalgilError):
+                raise reply
+            if reply.final:
+                self.entry = None  # it has left the inbox
+            if reply.error is not None:
+                raise _error(reply)
+            if reply.begins > self.said:
+                raise NoWorkerError("a part of the reply was lost")
+            if reply.piece is None:
+                return reply
+            if reply.begins == self.said:  # else posted a second time
+                self.said += len(reply.piece)
+                return reply
+
+
 class Inbox:
     """Puts asks into the inbox and waits for their replies."""
 
@@ -76,8 +101,10 @@ class Inbox:
         self._bell = bell
         self._limit = limit
         self._mailbox = uuid4().hex
-        self._waiting: dict[str, asyncio.Queue[Reply]] = {}
-        self._put = redis.register_script(PUT)
+        self._waiting: dict[str, _Waiting] = {}
+        self._putting, self._listening = AsyncLine(redis), AsyncLine(redis)
+        self._outgoing: list[_Waiting] = []  # asks that are on no trip yet
+        self._sending: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
         self._ringing: set[asyncio.Future[None]] = set()
 
@@ -90,9 +117,10 @@ class Inbox:
         while self._listener is not None and not self._listener.done():
             self._listener.cancel()  # again and again: a client in mid-reconnect swallows it
             await asyncio.wait({self._listener}, timeout=0.1)
-        for ask_id, waiting in self._waiting.items():
-            gone = Reply(id=ask_id, error=NoWorkerError.__name__, message="the server is closing")
-            waiting.put_nowait(gone)
+        if self._sending is not None:
+            self._sending.cancel()
+        for waiting in self._waiting.values():
+            waiting.heard.put_nowait(NoWorkerError("the server is closing"))
 
     async def ask(self, *, timeout_s: float, priority: int = 0, **asked: Unpack[Asked]) -> Reply:
         """Return the whole reply.
@@ -100,15 +128,44 @@ class Inbox:
         Raises InboxFullError, NoWorkerError or ReplyTimeoutError, or what the worker refused
         the ask with (NotFoundError for an unknown model, SpecError for a wrong option).
         """
-        ask = self._ask(timeout_s, asked, priority=priority)
-        async for reply in self._exchange(ask, timeout_s):
-            if reply.final:
-                return reply
-        raise ReplyTimeoutError("the reply never ended")
+        waiting, late = self._begin(timeout_s, asked, priority=priority)
+        try:
+            while not (reply := await waiting.next()).final:
+                pass
+            return reply
+        finally:
+            late.cancel()
+            if self._is_left(waiting):
+                await self._take_back(waiting)
 
-    def stream(self, *, timeout_s: float, **asked: Unpack[Asked]) -> AsyncIterator[Reply]:
+    async def stream(self, *, timeout_s: float, **asked: Unpack[Asked]) -> AsyncIterator[Reply]:
         """Yield pieces as they become certain, then the whole reply; raises as ``ask`` does."""
-        return self._exchange(self._ask(timeout_s, asked, stream=True), timeout_s)
+        waiting, late = self._begin(timeout_s, asked, stream=True)
+        try:
+            while not (reply := await waiting.next()).final:
+                yield reply
+            yield reply
+        finally:
+            late.cancel()
+            if self._is_left(waiting):
+                await self._take_back(waiting)
+
+    def _begin(
+        self, timeout_s: float, asked: Asked, *, stream: bool = False, priority: int = 0
+    ) -> tuple[_Waiting, asyncio.TimerHandle]:
+        """Send an ask on its way; return where its reply comes, and what ends it when it is late.
+
+        What is sent while another trip is under way goes with the next one, all at once.
+        """
+        waiting = _Waiting(self._ask(timeout_s, asked, stream=stream, priority=priority))
+        self._waiting[waiting.ask.id] = waiting
+        self._outgoing.append(waiting)
+        if self._sending is None or self._sending.done():
+            self._sending = asyncio.create_task(self._send_all())
+        late = ReplyTimeoutError(f"no reply within {timeout_s:g} s")
+        return waiting, asyncio.get_running_loop().call_later(
+            timeout_s + GRACE_S, waiting.heard.put_nowait, late
+        )
 
     def _ask(
         self, timeout_s: float, asked: Asked, *, stream: bool = False, priority: int = 0
@@ -125,58 +182,61 @@ class Inbox:
             deadline=time.time() + timeout_s,
         )
 
-    async def _exchange(self, ask: Ask, timeout_s: float) -> AsyncIterator[Reply]:
-        waiting = self._waiting[ask.id] = asyncio.Queue()
-        until = asyncio.get_running_loop().time() + timeout_s + GRACE_S
-        entry = None
-        answered = False
-        said = 0  # characters
-        try:
-            entry = await _before(until, self._send(ask))
-            while not answered:
-                reply = await _before(until, waiting.get())
-                answered = reply.final
-                if reply.error is not None:
-                    raise _error(reply)
-                if reply.begins > said:
-                    raise NoWorkerError("a part of the reply was lost")
-                if reply.piece is not None and reply.begins == said:  # else posted a second time
-                    said += len(reply.piece)
-                    yield reply
-            yield reply
-        except TimeoutError:
-            raise ReplyTimeoutError(f"no reply within {timeout_s:g} s") from None
-        finally:
-            del self._waiting[ask.id]
-            if entry is not None and not answered:
-                await self._take_back(ask.id, entry)
+    async def _send_all(self) -> None:
+        while self._outgoing:
+            batch = [one for one in self._outgoing[:TOGETHER] if not one.left]
+            del self._outgoing[:TOGETHER]
+            if batch:
+                await self._send(batch)
+            for waiting in batch:
+                if waiting.left:
+                    await self._take_back(waiting)
 
-    async def _send(self, ask: Ask) -> str:
-        """Put ``ask`` into the inbox and ring if nobody has; returns its entry there."""
+    async def _send(self, batch: Sequence[_Waiting]) -> None:
+        """Put asks into the inbox, as many as there is room for, and ring if nobody has."""
         try:
-            answer = await self._put(
-                keys=[INBOX, BELL, alive_key(INFERENCE_QUEUE)],
-                args=[self._limit, ask.dump(), BELL_MS],
+            async with asyncio.timeout(TRIP_S):
+                said = await self._put([one.data for one in batch])
+        except (RedisError, TimeoutError) as error:
+            for one in batch:
+                one.heard.put_nowait(NoWorkerError(f"the queue cannot be reached: {error}"))
+            return
+        rings, entries = said or (0, [])
+        for one, entry in zip(batch, entries, strict=False):
+            one.entry = entry
+        for one in batch[len(entries) :]:
+            one.heard.put_nowait(
+                InboxFullError(f"{self._limit} asks are waiting already")
+                if said
+                else NoWorkerError("no inference worker is alive")
             )
-        except RedisError as error:
-            raise NoWorkerError(f"the queue cannot be reached: {error}") from error
-        said = answer[0].decode()
-        if said == "silent":
-            raise NoWorkerError("no inference worker is alive")
-        if said == "full":
-            raise InboxFullError(f"{self._limit} asks are waiting already")
-        if answer[2]:
+        if rings:
             ringing = asyncio.get_running_loop().run_in_executor(None, self._bell.ring_inbox)
             self._ringing.add(ringing)
             ringing.add_done_callback(self._ringing.discard)
-        return str(answer[1].decode())
 
-    async def _take_back(self, ask_id: str, entry: str) -> None:
+    async def _put(self, asks: Sequence[bytes]) -> Any:
+        """Return what the script says; a connection that broke meanwhile is made anew, once."""
+        keys = (INBOX, BELL, alive_key(INFERENCE_QUEUE))
+        words: tuple[Word, ...] = (len(keys), *keys, self._limit, BELL_MS, *asks)
+        try:
+            return await self._putting.call("EVALSHA", PUT_SHA, *words)
+        except (NoScriptError, RedisConnectionError):
+            return await self._putting.call("EVAL", PUT, *words)
+
+    def _is_left(self, waiting: _Waiting) -> bool:
+        """Wait no longer; return whether an ask without an answer stays behind."""
+        del self._waiting[waiting.ask.id]
+        waiting.left = True
+        return waiting.entry is not None
+
+    async def _take_back(self, waiting: _Waiting) -> None:
         """Remove an ask nobody waits for any more; who works on it already is told to stop."""
-        with suppress(RedisError, asyncio.CancelledError):
-            await asyncio.shield(self._give_up(ask_id, entry))
+        if waiting.entry is not None:
+            with suppress(RedisError, asyncio.CancelledError):
+                await asyncio.shield(self._give_up(waiting.ask.id, waiting.entry))
 
-    async def _give_up(self, ask_id: str, entry: str) -> None:
+    async def _give_up(self, ask_id: str, entry: bytes) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.xdel(INBOX, entry)
             pipe.xadd(GIVEN_UP, {"ask": ask_id}, maxlen=GIVEN_UP_LENGTH, approximate=True)
@@ -185,10 +245,12 @@ class Inbox:
 
     async def _listen(self) -> None:
         """Hand every reply in the mailbox to whoever waits for it, for ever."""
-        key, last = replies_key(self._mailbox), "0"
+        key, last = replies_key(self._mailbox), b"0"
         while True:
             try:
-                heard: Any = await self._redis.xread({key: last}, block=LISTEN_MS)
+                heard = await self._listening.call(
+                    "XREAD", "BLOCK", LISTEN_MS, "STREAMS", key, last
+                )
             except RedisError as error:
                 log.warning("the mailbox cannot be reached", error=str(error))
                 await asyncio.sleep(0.2)
@@ -197,23 +259,18 @@ class Inbox:
                 for entry, fields in entries:
                     last = entry
                     self._hand_out(fields)
+            await asyncio.sleep(0)  # whoever was waiting goes first
 
-    def _hand_out(self, fields: Mapping[bytes, bytes]) -> None:
+    def _hand_out(self, fields: Sequence[bytes]) -> None:
         try:
-            replies = load_replies(fields[b"replies"])
-        except (ValueError, TypeError, KeyError):  # a foreign message must not deafen us
+            replies = load_replies(fields[fields.index(b"replies") + 1])
+        except (ValueError, TypeError, LookupError):  # a foreign message must not deafen us
             log.exception("a message in the mailbox cannot be read")
             return
         for reply in replies:
             waiting = self._waiting.get(reply.id)
             if waiting is not None:
-                waiting.put_nowait(reply)
-
-
-async def _before(until: float, what: Awaitable[T]) -> T:
-    """Await ``what`` until that moment of the loop's clock; raises TimeoutError after it."""
-    async with asyncio.timeout_at(until):
-        return await what
+                waiting.heard.put_nowait(reply)
 
 
 def _error(reply: Reply) -> MalgilError:

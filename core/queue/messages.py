@@ -46,7 +46,7 @@ class Ask:
 
     def dump(self) -> str:
         """Write as JSON."""
-        return _to_json(_fields(self))
+        return _to_json(_told(self))
 
     @staticmethod
     def load(text: str | bytes) -> "Ask":
@@ -100,7 +100,7 @@ def dump_replies(replies: list[Reply]) -> str:
     """Write a batch of replies as JSON."""
     return _to_json(
         [
-            {**_fields(reply), "candidates": [_dumped(one) for one in reply.candidates]}
+            {**_told(reply), "candidates": [_dumped(one) for one in reply.candidates]}
             for reply in replies
         ]
     )
@@ -144,5 +144,13 @@ def _fields(message: Ask | Reply | Details) -> dict[str, Any]:
     return {name: getattr(message, name) for name in message.__slots__}
 
 
-def _to_json(data: object) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+def _told(message: Ask | Reply) -> dict[str, Any]:
+    """Return the fields of ``message`` that say something: what else there is, is as usual."""
+    return {
+        name: value
+        for name in message.__slots__
+        if (value := getattr(message, name)) or isinstance(value, str)
+    }
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode

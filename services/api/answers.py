@@ -125,21 +125,22 @@ class EventStream(EventSourceResponse):
 
 async def while_connected(request: Request, work: Coroutine[Any, Any, ResultT]) -> ResultT:
     """Wait for ``work``, but give it up when the client hangs up; its body must have been read."""
-    working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_disconnected(request))
+    waiting = cast("asyncio.Task[Any]", asyncio.current_task())
+    leaving = asyncio.create_task(_cancel_when_left(request, waiting))
     try:
-        await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            raise ClientDisconnect
-        return working.result()
+        return await work
+    except asyncio.CancelledError:
+        if leaving.done() and not waiting.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        working.cancel()
         leaving.cancel()
 
 
-async def _disconnected(request: Request) -> None:
+async def _cancel_when_left(request: Request, waiting: "asyncio.Task[Any]") -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+    waiting.cancel()
 
 
 def _body(reply: Reply, *, model: str, began: float) -> ReplyBody:

@@ -37,6 +37,7 @@ class Figures:
             ("route", "method", "status"),
             registry=self.registry,
         )
+        self._counted: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._request_seconds = Histogram(
             "malgil_http_request_seconds",
             "From the first byte of a request to the last of its answer.",
@@ -47,6 +48,7 @@ class Figures:
         self._replies = Counter(
             "malgil_replies_total", "Asks, by how they ended.", ("outcome",), registry=self.registry
         )
+        self._answered = self._replies.labels("answered")
         self._reply_seconds = Histogram(
             "malgil_reply_seconds",
             "From an ask to its reply, for those that got one.",
@@ -61,8 +63,15 @@ class Figures:
     def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count one HTTP request; ``route`` is its template, never its path."""
         method = method if method in METHODS else "other"
-        self._requests.labels(route, method, str(status)).inc()
-        self._request_seconds.labels(route, method).observe(seconds)
+        key = (route, method, status)
+        if key not in self._counted:  # finding them by their labels costs more than counting
+            self._counted[key] = (
+                self._requests.labels(route, method, str(status)),
+                self._request_seconds.labels(route, method),
+            )
+        requests, times = self._counted[key]
+        requests.inc()
+        times.observe(seconds)
 
     @contextmanager
     def asking(self) -> Iterator[None]:
@@ -75,7 +84,7 @@ class Figures:
             ended = "failed" if isinstance(error, Exception) else "abandoned"
             self._replies.labels(next(kinds, ended)).inc()
             raise
-        self._replies.labels("answered").inc()
+        self._answered.inc()
         self._reply_seconds.observe(perf_counter() - began)
 
     def page(self, *, jobs: Mapping[str, int] | None, waiting: int | None) -> bytes:

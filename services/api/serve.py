@@ -1,5 +1,6 @@
 """The process that serves the API."""
 
+import gc
 import logging
 import sys
 
@@ -31,6 +32,8 @@ def serve(settings: Settings | None = None) -> None:
     )
     # Streams that follow a job would never end by themselves.
     app.state.stopping = lambda: server.should_exit
+    gc.collect()
+    gc.freeze()  # what is there now stays: looking through it again would hold requests up
     server.run()
 
 

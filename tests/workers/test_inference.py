@@ -241,7 +241,7 @@ def test_asks_that_come_later_do_not_wait_for_those_that_are_being_answered(
         slow = asyncio.create_task(
             inbox.ask(model="bot", turns=["hello"], timeout_s=60, decode=long)
         )
-        await asyncio.sleep(0.2)
+        await until(lambda: inference._responder().asks == 1)
         for _ in range(3):
             quick = await inbox.ask(model="bot", turns=["안녕하세요"], timeout_s=20)
             assert quick.candidates[0].text == says("안녕하세요")
@@ -298,16 +298,23 @@ def test_no_more_than_the_limit_are_held_and_the_rest_is_left_to_others(
 def test_asks_outlive_a_queue_that_goes_away_and_pieces_come_once(
     bot: UUID, says: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exchange, calls = Drain.exchange, []
+    depart, arrive, calls = Drain.depart, Drain.arrive, []
 
-    def flaky(drain: Drain, replies: list, count: int) -> tuple:
+    def depart_once_more(drain: Drain, replies: list, count: int) -> None:
         calls.append(len(replies))
         if replies and len(calls) % 3 == 0:
             drain.send(replies)  # it came through, but nobody was told so
             raise RedisError("the connection broke")
-        return exchange(drain, replies, count)
+        depart(drain, replies, count)
 
-    monkeypatch.setattr(Drain, "exchange", flaky)
+    def arrive_once_more(drain: Drain) -> tuple:
+        brought = arrive(drain)
+        if calls[-1] and len(calls) % 3 == 1 and not any(brought):
+            raise RedisError("the connection broke on the way back")
+        return brought
+
+    monkeypatch.setattr(Drain, "depart", depart_once_more)
+    monkeypatch.setattr(Drain, "arrive", arrive_once_more)
     monkeypatch.setattr(answering, "RETRY_S", 0.0)
 
     async def scene(inbox: Inbox) -> None:

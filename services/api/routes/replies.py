@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request, Response
 
 from services.api.answers import EventStream, while_connected
 from services.api.deps import AnswersDep
+from services.api.direct import DirectRoute
 from services.api.schemas.problems import problems
 from services.api.schemas.replies import (
     CandidateBody,
@@ -17,7 +18,7 @@ from services.api.schemas.replies import (
     TranslationRequest,
 )
 
-router = APIRouter(tags=["replies"])
+router = APIRouter(tags=["replies"], route_class=DirectRoute)
 
 AFTER_TALKS = 1  # somebody waits for each reply of a talk, but for all texts of a list together
 

@@ -1,6 +1,8 @@
 """The pieces that requests share: texts, names, decoding options, pages."""
 
+import json
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Annotated, Any, Generic, TypeVar
 from uuid import UUID
 
@@ -143,7 +145,7 @@ class Decode(Request):
     @model_validator(mode="after")
     def _goes_together(self) -> "Decode":
         try:
-            lay_over(DecodeSpec(), self.chosen(), within="")
+            _lay_over_plain(json.dumps(self.chosen()))
         except SpecError as error:
             raise ValueError(str(error)) from error
         return self
@@ -156,6 +158,11 @@ class Decode(Request):
             if name in self.model_fields_set
             and ((value := getattr(self, name)) is not None or option.default is None)
         }
+
+
+@lru_cache(maxsize=512)  # most asks of a client have the same options
+def _lay_over_plain(chosen: str) -> None:
+    lay_over(DecodeSpec(), json.loads(chosen), within="")
 
 
 class Page(BaseModel, Generic[ItemT]):

@@ -27,6 +27,19 @@ def test_a_text_gets_a_reply(house: House) -> None:
     assert house.inbox.asked[0].timeout_s == 30.0
 
 
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "application/ld+json"])
+def test_however_json_is_called_the_reply_is_the_same(house: House, kind: str) -> None:
+    body = json.dumps({"model": "bot", "text": "abc"})
+    short, long = (
+        house.client.post("/v1/replies", content=body, headers={"content-type": name})
+        for name in ("application/json", kind)
+    )
+    assert short.status_code == long.status_code == 200
+    assert short.headers["content-type"] == long.headers["content-type"]
+    one, other = ({**answer.json(), "id": "", "timing": {}} for answer in (short, long))
+    assert one == other
+
+
 def test_messages_go_along_as_turns(house: House) -> None:
     messages = [
         {"role": "user", "content": "one"},
