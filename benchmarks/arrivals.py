@@ -56,7 +56,7 @@ class Course:
 
 def main(bundle: Path | None = None) -> bool:
     """Measure and print; returns whether both limits were kept."""
-    use_threads(Settings().inference_threads)
+    use_threads(Settings().inference_threads)  # as in the worker that answers
     path = checkpoint(bundle)
     sources = _mixed(validation(open_bundle(path)).sources)
     model = ready(path, "auto")

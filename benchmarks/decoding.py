@@ -34,6 +34,7 @@ from benchmarks.translator import (
 from core.data.batches import pad_sources
 from core.pipelines.bundle import Bundle
 from core.pipelines.threads import use_threads
+from core.settings import Settings
 from core.specs import ModelSpec
 from core.specs.serving import ServingPrecision
 
@@ -67,7 +68,7 @@ WAYS = (
 
 def main(bundle: Path | None = None) -> bool:
     """Measure and print; returns whether all limits were kept."""
-    use_threads(0)
+    use_threads(Settings().inference_threads)  # as in the worker that answers
     path = checkpoint(bundle)
     opened = open_bundle(path)
     sentences = validation(opened)
