@@ -167,21 +167,27 @@ class FusedStack(nn.Module):
     def _read(self, inputs: Tensor, lengths: Sequence[int]) -> tuple[Tensor, State]:
         """Read rows of about the same length."""
         rows, steps = inputs.shape[:2]
-        if rows < _FEWEST:
-            inputs, lengths = inputs.expand(_FEWEST, -1, -1), [*lengths] * _FEWEST
-        ends = _Ends.of(lengths, steps)
-        walked, lasts = inputs.transpose(0, 1).to(self.dtype), []
+        walked = inputs.new_zeros(*_known(steps, rows), inputs.size(2), dtype=self.dtype)
+        walked[:steps, :rows] = inputs.transpose(0, 1)
+        added = walked.size(1) - rows
+        ends, lasts = _Ends.of([*lengths, *([steps] * added)], walked.size(0)), []
         for layer in self.layers:
             outputs, last = cast(FusedLayer, layer)(walked, ends)
             lasts.append(last)
             adds = self.residual and outputs.size(-1) == walked.size(-1)
             walked = outputs + walked if adds else outputs
         found = inputs.new_empty(rows, steps, self.output_dim)
-        found.copy_(walked[:, :rows].transpose(0, 1))
-        if ends.padding is not None:
-            found.masked_fill_(ends.padding[:, :rows].t().unsqueeze(-1), 0.0)
+        found.copy_(walked[:steps, :rows].transpose(0, 1))
+        if ends.padding is not None and min(lengths) < steps:
+            found.masked_fill_(ends.padding[:steps, :rows].t().unsqueeze(-1), 0.0)
         states = (torch.stack(parts, dim=1) for parts in zip(*lasts, strict=True))
         return found, tuple(state[:rows].float() for state in states)
+
+
+def _known(steps: int, rows: int) -> tuple[int, int]:
+    """Return a size that is not new to oneDNN, which writes a program for each: see products."""
+    every = max(rows.bit_length() - 3, 0)  # bits that may be rounded off
+    return steps + -steps % 4, max(rows + -rows % (1 << every), _FEWEST)
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:
