@@ -21,8 +21,8 @@ from core.text.tokenizer import Tokenizer
 from tests.acceptance.conftest import Tell
 from tests.acceptance.installations import home, up
 
-# Replies after which memory is looked at: ten thousand from the first to the last. Before the first,
-# oneDNN meets batches of new shapes, and keeps a program for each of its last thousand.
+# Replies after which memory is looked at: ten thousand from the first to the last. Before the
+# first, oneDNN meets batches of new shapes, and keeps a program for each of its last thousand.
 LOOKS = (5_000, 10_000, 15_000)
 GROWN = 0.05  # of what was held at the first look, at most until the last
 CLIENTS = 32
