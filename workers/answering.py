@@ -85,9 +85,8 @@ class Answering:
                 self._answer(responder)
             except RedisError as error:
                 log.warning("the inbox cannot be reached", error=str(error))
-                if (
-                    self._outbox or self._away or responder.busy
-                ):  # whatever else waits, the sweep rings for
+                left = self._outbox or self._away or responder.busy
+                if left or self._inbox.may_have_lost:  # whatever else waits, the sweep rings for
                     time.sleep(RETRY_S)
                     self._rung.set()
             except Exception:

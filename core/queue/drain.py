@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 from redis import Redis
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from core.errors import NoWorkerError
 from core.queue.broker import ALIVE_S
@@ -68,6 +68,7 @@ class Drain:
         self._gone = b"0"  # entry of the last ask that was heard of as given up
         self._line = Line(redis)
         self._away: _Away | None = None  # the exchange that was begun
+        self._lost = False  # whether asks may have been read with an answer that never arrived
         self._raised = float("-inf")  # when this worker last put the bell up
         self._silent = float("inf")  # from when on a trip silences the bell
 
@@ -89,7 +90,7 @@ class Drain:
         self._raise_bell()
         self._line.send(*self._fresh(count), "BLOCK", int(wait_s * 1e3), "STREAMS", INBOX, ">")
         try:
-            heard = self._line.answer()
+            heard = self._heard()
         except ResponseError as error:
             heard = error
         finally:
@@ -112,6 +113,11 @@ class Drain:
         self._away = self._sent(replies, count)
 
     @property
+    def may_have_lost(self) -> bool:
+        """Whether asks may have been read that never arrived; ``claim`` brings them."""
+        return self._lost
+
+    @property
     def is_back(self) -> bool:
         """Whether ``arrive`` would not have to wait."""
         return self._away is not None and self._line.is_back
@@ -125,7 +131,12 @@ class Drain:
         return self._asks(heard, away.count), self._given_up(gone)
 
     def claim(self, count: int) -> list[tuple[Ask, float]]:
-        """Return up to ``count`` asks that dead workers left unanswered; looks now and then."""
+        """Return up to ``count`` asks that dead workers left unanswered; looks now and then.
+
+        Asks that this worker read with an answer that never arrived come first, and at once.
+        """
+        if self._lost and count:
+            return self._found_again(count)
         if time.monotonic() - self._looked < CLAIM_S:
             return []
         self._looked = time.monotonic()
@@ -173,15 +184,36 @@ class Drain:
     def _answer(self, away: "_Away") -> tuple[Any, Any]:
         """Return what was read of asks given up, and of new ones."""
         try:
-            gone, heard = self._line.answer()
+            gone, heard = self._heard()
         except NoScriptError:  # the first time, and after a restart
             self._line.send("EVAL", EXCHANGE, *away.words)
-            gone, heard = self._line.answer()
+            gone, heard = self._heard()
         if away.silences:
             self._raised, self._silent = float("-inf"), float("inf")
         for id_ in away.ended:
             self._entries.pop(id_, None)
         return gone, ResponseError(heard.decode()) if isinstance(heard, bytes) else heard
+
+    def _heard(self) -> Any:
+        """Return the answer to what was sent; where there is none, asks may be lost with it."""
+        try:
+            return self._line.answer()
+        except RedisError as error:
+            self._lost = self._lost or not isinstance(error, ResponseError)
+            raise
+
+    def _found_again(self, count: int) -> list[tuple[Ask, float]]:
+        """Return up to ``count`` asks that this worker has by name and not in hand."""
+        known = set(self._entries.values())
+        heard: Any = self._redis.xreadgroup(
+            INBOX_GROUP, self._name, {INBOX: "0"}, count=len(known) + count
+        )
+        left = [(entry, fields or {}) for _, held in heard for entry, fields in held]
+        lost = [one for one in left if one[0] not in known]
+        self._lost = len(lost) > count
+        if lost:
+            log.warning("took up asks that were lost on their way", asks=len(lost))
+        return self._taken(lost[:count])
 
     def _raise_bell(self) -> None:
         """Put the bell up, unless it is up and stays so for a while."""

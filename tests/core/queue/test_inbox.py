@@ -1,6 +1,7 @@
 """The inbox and the drain against a real Valkey; the worker is played by the test."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 
@@ -76,6 +77,13 @@ async def read(drain: Drain, count: int = 64, *, at_least: int = 1) -> list[Ask]
             return asks
         await asyncio.sleep(0.01)
     raise AssertionError("the asks did not come")
+
+
+def lose_what_came(drain: Drain) -> None:
+    """Break the connection of ``drain`` with an answer in it that has not been read."""
+    drain._line._connection._sock.shutdown(socket.SHUT_RDWR)
+    while drain._line._connection._sock.recv(1 << 16):
+        pass
 
 
 def answer_to(ask: Ask, text: str = "") -> Reply:
@@ -360,6 +368,33 @@ def test_what_could_not_be_posted_is_posted_again(client, valkey_url) -> None:
             drain.exchange([(ask, answer_to(ask))], 1)
         drain.exchange([(ask, answer_to(ask))], 1)
         assert (await asking).candidates[0].text == "X"
+        assert client.xlen(INBOX) == 0
+
+    play(valkey_url, scene)
+
+
+def test_asks_that_were_lost_on_their_way_are_found_again(client, valkey_url) -> None:
+    drain = Drain(client, name="w")
+    drain.beat()
+
+    async def scene(inbox: Inbox) -> None:
+        first = asyncio.create_task(inbox.ask(model="bot", turns=["first"], timeout_s=5))
+        [held] = await read(drain)
+        second = asyncio.create_task(inbox.ask(model="bot", turns=["second"], timeout_s=5))
+        await asyncio.sleep(0.05)
+        drain.depart((), 4)  # read by the server, and never heard of
+        while not drain.is_back:
+            await asyncio.sleep(0.01)
+        lose_what_came(drain)
+        with pytest.raises(RedisError):
+            drain.arrive()
+        assert drain.may_have_lost
+        [(ask, _)] = drain.claim(4)
+        assert ask.turns == ("second",)
+        assert not drain.may_have_lost
+        drain.exchange([(held, answer_to(held)), (ask, answer_to(ask))], 0)
+        assert (await first).candidates[0].text == "FIRST"
+        assert (await second).candidates[0].text == "SECOND"
         assert client.xlen(INBOX) == 0
 
     play(valkey_url, scene)
