@@ -17,7 +17,7 @@ from core.decoding.running import Opening, read_sources
 from core.decoding.step import StateT, StepModel
 from core.decoding.waiting import Room
 
-FEW = 12  # who joins a batch is this part of it at least, if as many wait to join
+FEW = 6  # who joins a batch is this part of it at least, if as many wait to join
 HANDING_S = 0.0005  # reading that takes less is not worth a thread
 LONG = 512  # sources longer than this are read by themselves, and no others wait for them
 
