@@ -160,7 +160,7 @@ class Engine(Generic[StateT]):
     def _admit(self, events: list[Event]) -> None:
         """Let in who has been read, and have those read who wait and fit, or will soon."""
         for requests, error in self._reading.failed():
-            self._divide([one for one in requests if one.key in self._courses], error, events)
+            self._divide(requests, error, events)
         if self._reading.any_read:
             running = self._running()
             for opening in self._reading.joining(self._room(running), running=len(running)):
@@ -233,13 +233,14 @@ class Engine(Generic[StateT]):
         self, requests: Sequence[Request], error: BaseException, events: list[Event]
     ) -> None:
         """Begin anew in halves after a failure, until the request at fault is alone and fails."""
+        requests = [one for one in requests if one.key in self._courses]  # others were cancelled
         if len(requests) == 1:
             self._fail(requests[0].key, error, events)
         elif requests:
             log.warning("a batch begins anew", requests=len(requests), reason=repr(error))
             middle = len(requests) // 2
             for half in (requests[:middle], requests[middle:]):
-                self._begin(list(half), events, apart=True)
+                self._begin(half, events, apart=True)
 
     def _tell(self, key: int, tokens: Sequence[int], events: list[Event]) -> None:
         """Tell what is new of ``tokens``, which have become certain."""

@@ -1,7 +1,8 @@
 """Sources that are read while others run: nobody stands still because somebody comes.
 
-Reading is one long product after another, and leaves Python alone meanwhile: on a second core it
-costs the running batch next to nothing, and those who come meanwhile are read together next.
+On a second core that costs the running batch half a step for each that it takes meanwhile, for two
+threads share Python's lock; reading between two steps costs more. Who comes meanwhile is read next,
+together with all others who did.
 """
 
 import time
@@ -19,7 +20,7 @@ from core.decoding.waiting import Room
 
 FEW = 6  # who joins a batch is this part of it at least, if as many wait to join
 HANDING_S = 0.0005  # reading that takes less is not worth a thread
-LONG = 512  # sources longer than this are read by themselves, and no others wait for them
+ALONE = 512  # sources longer than this are read by themselves, and no others wait for them
 
 
 class Reading(Generic[StateT]):
@@ -111,4 +112,4 @@ class Reading(Generic[StateT]):
 
 def is_long(request: Request) -> bool:
     """Return whether reading the source of ``request`` takes so long that nobody waits for it."""
-    return len(request.source) > LONG
+    return len(request.source) > ALONE

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from core.decoding.engine import Ended, Engine, Event, Failed, Request, Told
-from core.decoding.reading import LONG
+from core.decoding.reading import ALONE
 from core.decoding.step import Wish
 from core.errors import InputError, MalgilError, ReplyTimeoutError
 from core.specs import DecodeSpec
@@ -260,15 +260,30 @@ def test_who_cannot_join_fails_alone_and_nobody_runs_twice() -> None:
 def test_a_long_source_is_read_aside_and_answered_as_any_other() -> None:
     table = random_table(3, 6, seed=4)
     engine = Engine(table)
-    engine.submit(request(0, GREEDY, (1,) * (LONG + 1)))
+    engine.submit(request(0, GREEDY, (1,) * (ALONE + 1)))
     engine.submit(request(1, GREEDY, (1,)))
     found = answers(run(engine))
     assert found[0] == found[1]
 
 
+def test_who_was_cancelled_while_being_read_harms_nobody_where_joining_fails() -> None:
+    table = random_table(2, 6, seed=1)
+    table.log_probs[:, :, EOS] = -50.0  # nothing ends by itself
+    engine = Engine(Unsociable(table.log_probs))
+    engine.submit(request(0, DecodeSpec(beam_size=1, max_tokens=400), [0] * (ALONE + 1)))
+    while not engine.running:
+        engine.step()
+    engine.submit(request(1, GREEDY, [BAD] * (ALONE + 1)))
+    engine.step()
+    engine.cancel(1)
+    events = run(engine)
+    assert list(answers(events)) == [0]
+    assert not failures(events)
+
+
 def test_a_long_source_that_cannot_be_read_fails() -> None:
     engine = Engine(Fragile(random_table(4, 6, seed=2).log_probs))
-    engine.submit(request(0, GREEDY, (BAD + 1,) * (LONG + 1)))
+    engine.submit(request(0, GREEDY, (BAD + 1,) * (ALONE + 1)))
     assert list(failures(run(engine))) == [0]
 
 
