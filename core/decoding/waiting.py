@@ -18,14 +18,13 @@ class Room:
     lines: int
     tokens: int
 
-    def fits(self, request: Request) -> bool:
-        """Return whether there is room for ``request``."""
-        return request.opening <= self.lines and request.tokens <= self.tokens
-
-    def take(self, request: Request) -> None:
-        """Give room to ``request``."""
-        self.lines -= request.opening
-        self.tokens -= request.tokens
+    def takes(self, request: Request, *, whatever: bool) -> bool:
+        """Give room to ``request`` if it fits, or ``whatever`` its size; return whether it did."""
+        fits = request.opening <= self.lines and request.tokens <= self.tokens
+        if fits or whatever:
+            self.lines -= request.opening
+            self.tokens -= request.tokens
+        return fits or whatever
 
     def fitting(self, requests: Sequence[Request], *, whatever: bool) -> int:
         """Give room to the first of ``requests``, and return how many had it.
@@ -33,9 +32,8 @@ class Room:
         ``whatever``: to the very first whatever its size.
         """
         for number, request in enumerate(requests):
-            if not self.fits(request) and (number or not whatever):
+            if not self.takes(request, whatever=whatever and not number):
                 return number
-            self.take(request)
         return len(requests)
 
 
@@ -71,11 +69,6 @@ class Waiting:
             return []
         self._steps = 0
         taken: list[Request] = []
-        while self._heap:
-            request = self._heap[0][2]
-            if not room.fits(request) and (running or taken):
-                break
-            heapq.heappop(self._heap)
-            room.take(request)
-            taken.append(request)
+        while self._heap and room.takes(self._heap[0][2], whatever=not (running or taken)):
+            taken.append(heapq.heappop(self._heap)[2])
         return taken

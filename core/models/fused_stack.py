@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from core.models.cells import State
 from core.models.fused import flagged, heeding_flags
 from core.models.precision import fast_bf16
-from core.models.products import Packing, packs
+from core.models.products import Packing, known_count, packs
 from core.models.recurrence import Recurrence
 from core.models.stack import RecurrentLayer, RecurrentStack
 
@@ -186,10 +186,9 @@ class FusedStack(nn.Module):
 
 
 def _known(steps: int, rows: int) -> tuple[int, int]:
-    """Return a size that is not new to oneDNN, which writes a program for each: see products."""
+    """Return a size that is not new to oneDNN: see ``known_count``."""
     every = 4 if steps <= _SHORT else 8
-    more = 1 << max(rows.bit_length() - 2, 0)
-    return steps + -steps % every, max(rows + -rows % more, _FEWEST)
+    return steps + -steps % every, max(known_count(rows, 2), _FEWEST)
 
 
 def _side_by_side(parts: Sequence[Tensor]) -> Tensor:

@@ -215,19 +215,23 @@ def packs_integers() -> bool:
     return exact and _has("onednn", "qlinear_pointwise") and _has("onednn", "qlinear_prepack")
 
 
-def _in_known_shape(inputs: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return ``inputs`` (..., K) as (N, K) of ``dtype``, N one of few numbers; rows may be added.
+def known_count(count: int, bits: int) -> int:
+    """Round ``count`` up to a number of which the first ``bits`` bits tell all.
 
     oneDNN writes a program for each number of rows: for one that is new that takes as long as 20
     products, and beyond a thousand it forgets old ones.
     """
+    return count + -count % (1 << max(count.bit_length() - bits, 0))
+
+
+def _in_known_shape(inputs: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return ``inputs`` (..., K) as (N, K) of ``dtype``, N a known count; rows may be added."""
     flat = inputs.reshape(-1, inputs.size(-1))
     rows = len(flat)
-    step = 1 << max(rows.bit_length() - _STEPS, 0)
-    more = -rows % step
-    if not more:
+    most = known_count(rows, _STEPS)
+    if most == rows:
         return flat.to(dtype)
-    known = torch.empty(rows + more, flat.size(1), dtype=dtype)
+    known = torch.empty(most, flat.size(1), dtype=dtype)
     known[:rows] = flat
     return known
 
