@@ -15,6 +15,7 @@ from benchmarks import (
     parallel,
     recipes,
     replies,
+    shortlist,
     training,
 )
 
@@ -34,6 +35,7 @@ def main(arguments: list[str]) -> int:
         "replies": lambda: replies.main(options.bundle),
         "decoding": lambda: decoding.main(options.bundle),
         "arrivals": lambda: arrivals.main(options.bundle),
+        "shortlist": shortlist.main,
         "neighbour": neighbour.main,
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,

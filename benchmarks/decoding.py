@@ -212,7 +212,21 @@ def _quality(path: Path, bundle: Bundle, sentences: Sentences) -> Verdict:
             f"BLEU of {precision}: {bleu:.2f}, {apart:+.2f} beside fp32 (at most {APART} apart "
             f"wanted); {len(sentences.sources) / seconds[precision]:.0f} sentences/s"
         )
-    return Verdict(lines, kept)
+    greedy = [_greedy_bleu(path, bundle, sentences, precision) for precision in (DEFAULT, FP32)]
+    apart = greedy[0] - greedy[1]
+    words = "with a shortlist" if bundle.lexicon else "with all words: it has no lexicon"
+    lines.append(
+        f"BLEU without a beam, by default, {words}: {greedy[0]:.2f}, {apart:+.2f} beside fp32 with "
+        f"all words (at most {APART} less wanted)"
+    )
+    return Verdict(lines, kept and apart >= -APART)
+
+
+def _greedy_bleu(path: Path, bundle: Bundle, sentences: Sentences, way: str) -> float:
+    """Return the BLEU of the likeliest word after word, over all sentences."""
+    model = ready(path, "auto" if way == DEFAULT else "fp32")
+    answers = decode(model, sentences.sources, wish(1), lines=64)
+    return sentences.bleu(bundle, [one.tokens for one in answers])
 
 
 def _flop(bundle: Bundle, way: Way, sources: Sequence[Sequence[int]], words: float) -> float:

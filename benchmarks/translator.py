@@ -13,8 +13,7 @@ from core.decoding.engine import Ended, Engine, Failed, Request
 from core.decoding.step import Hypothesis, StepModel, Wish
 from core.metrics.text import corpus_scores
 from core.models.build import Network
-from core.models.ready import make_ready
-from core.pipelines.bundle import Bundle, read_bundle
+from core.pipelines.bundle import Bundle, read_bundle, serving
 from core.settings import Settings
 from core.specs import DecodeSpec
 from core.specs.serving import ServingPrecision
@@ -71,7 +70,7 @@ def validation(bundle: Bundle) -> Sentences:
 
 def ready(path: Path, precision: ServingPrecision) -> Network:
     """Return the translator as it answers with ``precision``."""
-    return make_ready(open_bundle(path).model, precision)
+    return serving(open_bundle(path), precision).model
 
 
 def wish(beam_size: int) -> Wish:

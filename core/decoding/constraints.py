@@ -28,6 +28,11 @@ class Bans:
         self._lines = torch.tensor([line for line, _ in pairs], dtype=torch.int64)
         self._ids = torch.tensor([id_ for _, id_ in pairs], dtype=torch.int64)
 
+    @property
+    def shared(self) -> Tensor | None:
+        """The ids, where they are the same for all lines."""
+        return None if len(self._ids) else self._shared
+
     def apply(self, logits: Tensor) -> None:
         """Make them impossible, in ``logits`` (N, V) itself; ids beyond V are so already."""
         if self._shared.device != logits.device:

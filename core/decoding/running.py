@@ -9,9 +9,10 @@ from torch import Tensor
 
 from core.data.batches import pad_sources
 from core.decoding.beams import Beams
+from core.decoding.best import log_z
 from core.decoding.requests import Request
 from core.decoding.singles import Singles
-from core.decoding.step import Advance, Hypothesis, Pool, StateT, StepModel, Wish
+from core.decoding.step import Advance, Finder, Hypothesis, Pool, StateT, StepModel, Wish
 
 RAGGED = 64  # steps that sources read together may differ in, besides being twice as long
 
@@ -41,7 +42,10 @@ def read_sources(
         openings = []
         for alike in _of_similar_length(requests):
             source, mask = (part.to(device) for part in pad_sources([r.source for r in alike]))
-            openings.append(Opening(alike, model.start(source, mask)))
+            state = model.start(source, mask)
+            if isinstance(model, Finder):
+                state = model.permit(state, [request.wish.permitted for request in alike])
+            openings.append(Opening(alike, state))
         return openings
 
 
@@ -63,10 +67,12 @@ class RunningBatch(Generic[StateT]):
     def __init__(self, model: StepModel[StateT], device: torch.device) -> None:
         self.requests: dict[int, Request] = {}
         self._model = model
+        self._finder = model if isinstance(model, Finder) else None
         self._device = device
         self._state: StateT | None = None
         self._tokens: Tensor = torch.empty(0, dtype=torch.int64, device=device)  # heard next
-        self._pools: tuple[Pool, ...] = (Singles(), Beams())
+        self._singles = Singles()
+        self._pools: tuple[Pool, ...] = (self._singles, Beams())
         self._where: list[list[int]] = [[] for _ in self._pools]
 
     @property
@@ -113,6 +119,9 @@ class RunningBatch(Generic[StateT]):
         """Let every line take one step; return what the pools have to tell."""
         if self._state is None:
             return []
+        never = self._singles.never if len(self._where[0]) == self.lines else None
+        if self._finder is not None and never is not None:
+            return self._find(self._finder, self._state, never)
         logits, attention, state = self._model.step(self._tokens, self._state)
         rows: list[int] = []
         words: list[int] = []
@@ -130,6 +139,19 @@ class RunningBatch(Generic[StateT]):
         self._tokens = self._ids(words)
         self._arrange(state, rows, lines=logits.size(0))
         return advances
+
+    def _find(self, model: Finder[StateT], state: StateT, never: Tensor) -> list[Advance]:
+        """Take a step of lines that are asked for nothing but their likeliest word."""
+        measure = log_z if self._singles.needs_z else None
+        values, words, attention, state = model.best(self._tokens, state, never, measure)
+        advance = self._singles.follow(values, words, attention)
+        where, lines = self._where[0], self.lines
+        self._tokens = self._ids(advance.words)
+        self._arrange(state, [where[parent] for parent in advance.parents], lines=lines)
+        self._where[0] = list(range(len(advance.parents)))
+        for key, _ in advance.ended:
+            del self.requests[key]
+        return [advance]
 
     def _part(
         self, logits: Tensor, attention: Tensor | None, where: list[int]

@@ -48,6 +48,13 @@ class _Company:
     careful: list[int]  # with texts that are banned
     looking: list[int]  # that tell where they looked
 
+    @property
+    def never(self) -> Tensor | None:
+        """What is never said, if each line is asked for nothing but the likeliest other word."""
+        if self.scripted or self.shaped or self.drawing or self.careful:
+            return None
+        return self.bans.shared
+
     @classmethod
     def of(cls, lines: Sequence[Line]) -> "_Company":
         """Look at ``lines`` once."""
@@ -76,6 +83,16 @@ class Singles:
         """How many lines it has now."""
         return len(self._lines)
 
+    @property
+    def never(self) -> Tensor | None:
+        """What is never said, if each line is asked for nothing but the likeliest other word."""
+        return self._together().never
+
+    @property
+    def needs_z(self) -> bool:
+        """Whether any line is asked for log probabilities."""
+        return self._together().needs_z
+
     def begin(self, key: int, wish: Wish, source_length: int) -> int:
         """Take a request in: a line for each script or draw, or one."""
         spec = wish.spec
@@ -97,7 +114,19 @@ class Singles:
     def advance(self, logits: Tensor, attention: Tensor | None) -> Advance:
         """Say one more word in each line; ``logits`` (N, V) are changed in place."""
         looks = self._looks(attention)
-        chosen, log_probs = self._choose(logits)
+        return self._go_on(*self._choose(logits), looks)
+
+    def follow(self, values: Tensor, words: Tensor, attention: Tensor | None) -> Advance:
+        """Say ``words`` (N,), one in each line, which have the log probabilities ``values``."""
+        return self._go_on(words.tolist(), values.tolist(), self._looks(attention))
+
+    def _go_on(
+        self,
+        chosen: Sequence[int],
+        log_probs: Sequence[float],
+        looks: dict[int, NDArray[np.float32]],
+    ) -> Advance:
+        """Let each line say what was ``chosen`` for it (N,)."""
         advance = Advance([], [], [], [])
         for place, line in enumerate(self._lines):
             token, log_prob = chosen[place], log_probs[place]

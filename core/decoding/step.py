@@ -6,7 +6,8 @@ Sizes: B rows, N lines (the hypotheses of all rows), S source steps, T target st
 import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from itertools import chain
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +48,32 @@ class StepModel(Protocol[StateT]):
         ...
 
 
+@runtime_checkable
+class Finder(StepModel[StateT], Protocol[StateT]):
+    """A model that finds the likeliest word sooner than it makes the logits of all."""
+
+    def best(
+        self,
+        tokens: Tensor,
+        state: StateT,
+        never: Tensor,
+        measure: Callable[[Tensor], Tensor] | None,
+    ) -> tuple[Tensor, Tensor, Tensor | None, StateT]:
+        """Append ``tokens`` (N,); return what is likeliest to come next, but for the ids ``never``.
+
+        Returns its logit (N,), its id (N,), where it looked, and the state. ``measure`` is what
+        makes logits log probabilities: with it, the logit comes less what ``measure`` returns.
+        """
+        ...
+
+    def permit(self, state: StateT, words: Sequence[Collection[int] | None]) -> StateT:
+        """Let each row of ``state``, just begun, say ``words`` besides; None: any there are.
+
+        A model may leave out of account what a source does not call up.
+        """
+        ...
+
+
 def _spells_nothing(id_: int) -> bytes:
     """Stand in for the spelling of a vocabulary where no text is asked about."""
     del id_
@@ -69,6 +96,17 @@ class Wish:
     lead: bytes = b""  # what the text loses at its start, as its vocabulary decodes it
     scripts: tuple[tuple[int, ...], ...] = ()  # not to be searched for but scored, each as it is
     scored: bool = True  # whether log probabilities are wanted; greedy search is quicker without
+
+    @property
+    def permitted(self) -> frozenset[int] | None:
+        """What it may say besides what its source calls up; None: anything.
+
+        Where only the likeliest word is said, nearly nothing is lost by leaving out others.
+        """
+        spec = self.spec
+        if spec.beam_size > 1 or spec.temperature is not None or self.scripts:
+            return None
+        return frozenset((*self.prefix, *chain.from_iterable(self.required)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from core.models.cells import State
 from core.models.fused import flagged, heeding_flags
+from core.models.known import known_count
 from core.models.precision import fast_bf16
-from core.models.products import Packing, known_count, packs
+from core.models.products import Packing, packs
 from core.models.recurrence import Recurrence
 from core.models.stack import RecurrentLayer, RecurrentStack
 

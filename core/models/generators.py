@@ -3,12 +3,17 @@
 Sizes: N positions, B rows, F features, V vocabulary.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from core.models.cross_entropy import cross_entropy_sum
 from core.models.precision import widened
+from core.models.products import PlainProduct, Product
+
+Measure = Callable[[Tensor], Tensor]  # from logits (N, V) to what makes them log p, (N,)
 
 
 class Generator(nn.Module):
@@ -16,6 +21,8 @@ class Generator(nn.Module):
 
     Tied (Press and Wolf 2017): assign the embedding's weight to ``weight``.
     """
+
+    screens = False  # whether it finds the best word without making all logits
 
     def __init__(self, *, feature_dim: int, vocabulary_size: int) -> None:
         super().__init__()
@@ -44,3 +51,33 @@ class Generator(nn.Module):
     def log_probs(self, features: Tensor) -> Tensor:
         """Return log probabilities (B, V) of the word after ``features`` (B, F), never halves."""
         return widened(self(features)).log_softmax(-1)
+
+    def best(
+        self, features: Tensor, never: Tensor, measure: Measure | None
+    ) -> tuple[Tensor, Tensor]:
+        """Return value (N,) and id (N,) of the highest logit of each of ``features`` (N, F).
+
+        The ids ``never`` are not among them. Of the value, what ``measure`` returns is taken off.
+        """
+        return highest(widened(self(features)), never, measure)
+
+    def narrowed(self, ids: Tensor, *, many: bool) -> Product:
+        """Return what makes the logits (N, C) of the words ``ids`` (C,) alone."""
+        del many  # one way for any number of rows
+        return PlainProduct(self.weight[ids], self.bias[ids])
+
+
+def highest(logits: Tensor, never: Tensor, measure: Measure | None = None) -> tuple[Tensor, Tensor]:
+    """Return the highest of each line of ``logits`` (N, V), in which ``never`` is made impossible.
+
+    Returns values (N,), less what ``measure`` returns of all (N, V), and ids (N,), of equal ones
+    the lower.
+    """
+    whole = None if measure is None else measure(logits)
+    logits.index_fill_(1, never, float("-inf"))
+    if logits.is_cpu:
+        found = torch.from_numpy(logits.numpy().argmax(1))
+        values = logits.gather(1, found.unsqueeze(1)).squeeze(1)
+    else:
+        values, found = logits.max(1)
+    return values if whole is None else values - whole, found

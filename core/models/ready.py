@@ -8,15 +8,17 @@ import copy
 from typing import TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from core.models.build import Network
 from core.models.decoders import RecurrentDecoder
 from core.models.encoders import RecurrentEncoder
 from core.models.fused_stack import FusedStack, fuses
 from core.models.generators import Generator
-from core.models.precision import fast_bf16, widened
+from core.models.lexicon import Lexicon
+from core.models.precision import fast_bf16
 from core.models.products import SMALL, Multiplied, Packing, packs_integers
+from core.models.ready_generator import ReadyGenerator
 from core.models.seq2seq import Seq2Seq
 from core.models.stack import RecurrentStack
 from core.models.text_readers import RecurrentReader, WindowReader
@@ -29,25 +31,6 @@ _READ_AT_ONCE = {"encoder", "bridge", "keys", "project_memory"}  # what sees a w
 NARROW = 128  # a network of this width is not faster in fewer bits
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-
-
-class ReadyGenerator(nn.Module):
-    """The output layer, for one step at a time."""
-
-    def __init__(self, learned: Generator, packing: Packing, *, bound: float | None) -> None:
-        """``bound``: what no feature is larger than, if that is known."""
-        super().__init__()
-        self.vocabulary_size = learned.vocabulary_size
-        self.product = packing.product(learned.weight, learned.bias, bound=bound)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return logits (..., V) of ``features`` (..., F)."""
-        logits: Tensor = self.product(features)
-        return logits
-
-    def log_probs(self, features: Tensor) -> Tensor:
-        """Return log probabilities (B, V) of the word after ``features`` (B, F)."""
-        return widened(self(features)).log_softmax(-1)
 
 
 def choose_multiplied(network: nn.Module, precision: ServingPrecision) -> Multiplied:
@@ -67,20 +50,33 @@ def choose_multiplied(network: nn.Module, precision: ServingPrecision) -> Multip
 
 
 @torch.no_grad()
-def make_ready(network: Network, precision: ServingPrecision, *, small: int = SMALL) -> Network:
+def make_ready(
+    network: Network,
+    precision: ServingPrecision,
+    *,
+    lexicon: Lexicon | None = None,
+    small: int = SMALL,
+) -> Network:
     """Return ``network`` for decoding alone, with its products in ``precision``.
 
-    The one that is given stays as it is, and they share what both need. Weights of fewer than
-    ``small`` numbers stay in float32. On a GPU, whose own libraries do this better, nothing
-    changes.
+    With a ``lexicon``, an encoder-decoder says what its source calls up. The one that is given
+    stays as it is, and they share what both need. Weights of fewer than ``small`` numbers stay in
+    float32. On a GPU, whose own libraries do this better, nothing changes.
     """
     if not next(network.parameters()).is_cpu:
         return network.eval()
     packing = Packing(choose_multiplied(network, precision), small)
     kept = {id(one): one for one in network.parameters()}
     ready = copy.deepcopy(network, kept).eval()
-    generator = ReadyGenerator(network.generator, packing, bound=_feature_bound(network))
+    generator = ReadyGenerator(
+        network.generator,
+        packing,
+        bound=_feature_bound(network),
+        narrows=lexicon is not None,
+    )
     ready.generator = cast(Generator, generator)
+    if isinstance(ready, Seq2Seq):
+        ready.lexicon = lexicon
     tabled = _put_table(ready, packing)
     if isinstance(ready, Seq2Seq) and isinstance(ready.decoder, RecurrentDecoder):
         _put_combine(ready, ready.decoder, packing)

@@ -4,7 +4,7 @@ Sizes: B rows, S source steps, T target steps, N real target tokens, V vocabular
 source that the vocabulary lacks.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 import torch
@@ -14,11 +14,13 @@ from core.data.batches import Batch
 from core.models.attention import coverage_loss
 from core.models.dropout import LockedDropout
 from core.models.encoders import Encoded, Encoder
-from core.models.generators import Generator
+from core.models.generators import Generator, Measure, highest
 from core.models.learner import LossOptions, LossTerms
+from core.models.lexicon import Lexicon
 from core.models.pointer import Pointer, PointerState, count_beyond, fold
 from core.models.precision import widened
 from core.models.readout import Readout, together
+from core.models.shortlist import ListedState, Shortlist
 from core.models.states import State
 
 
@@ -75,6 +77,7 @@ class Seq2Seq(nn.Module):
         self.generator = generator
         self.pointer = pointer
         self.dropout = dropout
+        self.lexicon: Lexicon | None = None  # what a source calls up; none: any word may be said
 
     @property
     def tells_attention(self) -> bool:
@@ -112,6 +115,10 @@ class Seq2Seq(nn.Module):
     def start(self, source: Tensor, source_mask: Tensor) -> State:
         """Read ``source`` (B, S) and return the state before the first word."""
         state = self._begin(self._embed(self.source_embedding, source), source_mask)
+        if self.lexicon is not None:
+            sources = zip(source, source_mask, strict=True)
+            lists = [self.lexicon.called_up(row[mask].tolist()) for row, mask in sources]
+            return ListedState(state, Shortlist.each(lists, self.generator.vocabulary_size))
         if self.pointer is None:
             return state
         beyond = count_beyond(source, self.generator.vocabulary_size)
@@ -123,16 +130,42 @@ class Seq2Seq(nn.Module):
         Logits (B, V) are scores as they are, never halves; with a pointer they are (B, V + X) log
         probabilities. Where it looked is (B, S), or None where the decoder does not tell.
         """
-        embedded = self._embed(self.target_embedding, tokens.unsqueeze(1))  # (B, 1, E)
         if isinstance(state, PointerState):
-            readout, inner = self.decoder(embedded, state.decoder)
+            readout, inner = self._advance(tokens, state.decoder)
             logits = self._next(readout, state.source, state.beyond)
-            state = PointerState(inner, state.source, state.beyond)
-        else:
-            readout, state = self.decoder(embedded, state)
-            logits = widened(self.generator(readout.features[:, 0]))
-        attention = readout.attention
-        return logits, None if attention is None else attention[:, 0], state
+            return logits, _looked(readout), PointerState(inner, state.source, state.beyond)
+        if isinstance(state, ListedState):
+            readout, inner = self._advance(tokens, state.decoder)
+            logits = state.shortlist.logits(self.generator, readout.features[:, 0])
+            return logits, _looked(readout), ListedState(inner, state.shortlist)
+        readout, state = self._advance(tokens, state)
+        return widened(self.generator(readout.features[:, 0])), _looked(readout), state
+
+    def best(
+        self, tokens: Tensor, state: State, never: Tensor, measure: Measure | None
+    ) -> tuple[Tensor, Tensor, Tensor | None, State]:
+        """Append ``tokens`` (B,), and find what is likeliest to come next, but for ids ``never``.
+
+        Returns its logit (B,), less what ``measure`` returns of all logits, its id (B,), where it
+        looked (B, S), the state.
+        """
+        if isinstance(state, PointerState):
+            logits, looked, state = self.step(tokens, state)
+            return *highest(logits, never, measure), looked, state
+        if isinstance(state, ListedState):
+            readout, inner = self._advance(tokens, state.decoder)
+            features = readout.features[:, 0]
+            found = state.shortlist.best(self.generator, features, never, measure)
+            return *found, _looked(readout), ListedState(inner, state.shortlist)
+        readout, state = self._advance(tokens, state)
+        found = self.generator.best(readout.features[:, 0], never, measure)
+        return *found, _looked(readout), state
+
+    def permit(self, state: State, words: Sequence[Collection[int] | None]) -> State:
+        """Let each row of ``state``, just begun, say ``words`` besides; None: any there are."""
+        if not isinstance(state, ListedState):
+            return state
+        return ListedState(state.decoder, state.shortlist.permitting(words))
 
     def select(self, state: State, rows: Tensor) -> State:
         """Keep ``rows`` of ``state``, in their order, repeats allowed."""
@@ -142,6 +175,10 @@ class Seq2Seq(nn.Module):
         """Return one state with the rows of all, one state behind the other."""
         first, *others = states
         return first.join(others) if others else first
+
+    def _advance(self, tokens: Tensor, state: State) -> tuple[Readout, State]:
+        """Take one step of the decoder, hearing ``tokens`` (B,)."""
+        return self.decoder(self._embed(self.target_embedding, tokens.unsqueeze(1)), state)
 
     def _begin(self, vectors: Tensor, source_mask: Tensor) -> State:
         encoded = self.encoder(self.dropout(vectors), source_mask)
@@ -219,6 +256,11 @@ class Seq2Seq(nn.Module):
         like = self.target_embedding.weight.new_empty(words.size(0), 1, size)
         mask = self.dropout.draw(like)
         return lambda embedded: embedded if mask is None else embedded * mask
+
+
+def _looked(readout: Readout) -> Tensor | None:
+    """Return where the one step of ``readout`` looked, (B, S)."""
+    return None if readout.attention is None else readout.attention[:, 0]
 
 
 def _toss(words: Tensor, generator: torch.Generator | None) -> Tensor:

@@ -15,6 +15,7 @@ from core.data.tensorfile import map_file, pack, unpack
 from core.errors import BundleError, SpecError
 from core.models.blank import build_with
 from core.models.build import Network
+from core.models.lexicon import Lexicon
 from core.models.ready import make_ready
 from core.pipelines.formats import FORMATS, present
 from core.specs import Plan, ServingPrecision, parse
@@ -24,6 +25,7 @@ from core.training.state import copy_weights
 FORMAT = FORMATS[-1]
 TOKENIZER = "tokenizer"  # what opens the vocabulary again, as a tensor of bytes
 WEIGHT = "weights/"
+LEXICON = "lexicon/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Bundle:
     plan: Plan
     step: int
     report: dict[str, Any]
+    lexicon: Lexicon | None = None  # which words a source calls up, if that was learned
 
 
 def write_bundle(bundle: Bundle) -> bytes:
@@ -46,7 +49,9 @@ def write_bundle(bundle: Bundle) -> bytes:
         "step": str(bundle.step),
         "report": json.dumps(bundle.report, ensure_ascii=False),
     }
-    return pack({**weights, TOKENIZER: bytes_tensor(bundle.tokenizer.model)}, notes)
+    lexicon = {} if bundle.lexicon is None else bundle.lexicon.tensors()
+    words = {LEXICON + name: value for name, value in lexicon.items()}
+    return pack({**weights, **words, TOKENIZER: bytes_tensor(bundle.tokenizer.model)}, notes)
 
 
 def read_bundle(data: bytes) -> Bundle:
@@ -63,9 +68,16 @@ def open_bundle(path: Path) -> Bundle:
 
 
 def serving(bundle: Bundle, precision: ServingPrecision | None = None) -> Bundle:
-    """Return ``bundle`` with a model that only answers, in ``precision`` or as its plan says."""
-    chosen = precision or bundle.plan.serve.precision
-    return replace(bundle, model=make_ready(bundle.model, chosen))
+    """Return ``bundle`` with a model that only answers, in ``precision`` or as its plan says.
+
+    What a source does not call up is left out of account where the plan says so, by itself only
+    where the model is not to be exact.
+    """
+    asked = bundle.plan.serve
+    chosen = precision or asked.precision
+    listed = asked.shortlist == "on" or (asked.shortlist == "auto" and chosen != "fp32")
+    lexicon = bundle.lexicon if listed else None
+    return replace(bundle, model=make_ready(bundle.model, chosen, lexicon=lexicon))
 
 
 def _read(tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> Bundle:
@@ -80,9 +92,22 @@ def _read(tensors: dict[str, torch.Tensor], notes: dict[str, str]) -> Bundle:
         tokenizer = open_tokenizer(plan.tokenizer, tensor_bytes(tensors.pop(TOKENIZER)))
     except (KeyError, ValueError, RuntimeError, SpecError) as error:
         raise BundleError(f"the checkpoint is incomplete: {error}") from error
+    words = {name: tensors.pop(name) for name in list(tensors) if name.startswith(LEXICON)}
     weights = {name.removeprefix(WEIGHT): value for name, value in tensors.items()}
     model = build_with(plan.model, present(weights, form), vocabulary_size=tokenizer.size)
-    return Bundle(model.eval(), tokenizer, plan, step, report)
+    return Bundle(model.eval(), tokenizer, plan, step, report, _lexicon(words, tokenizer.size))
+
+
+def _lexicon(tensors: dict[str, torch.Tensor], vocabulary_size: int) -> Lexicon | None:
+    if not tensors:
+        return None
+    try:
+        return Lexicon.of(
+            vocabulary_size,
+            **{name.removeprefix(LEXICON): value for name, value in tensors.items()},
+        )
+    except (TypeError, ValueError) as error:
+        raise BundleError(f"the lexicon of the checkpoint is damaged: {error}") from error
 
 
 def bytes_tensor(data: bytes) -> torch.Tensor:

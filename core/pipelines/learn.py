@@ -13,6 +13,7 @@ import torch
 from core.decoding.requests import refuse_impossible
 from core.decoding.step import StepModel
 from core.models.build import build
+from core.models.lexicon import Lexicon
 from core.models.vectors import place_vectors
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
 from core.pipelines.evaluating import (
@@ -32,6 +33,7 @@ from core.text.kinds import TextTokenizer, open_tokenizer
 from core.text.vectors import load_vectors
 from core.training.events import Divided, Snapshot, Started
 from core.training.events import Event as LoopEvent
+from core.training.lexical import coverage, learn_lexicon
 from core.training.loop import fit
 from core.training.precision import pick_device
 from core.training.state import TrainingState, load_state
@@ -143,6 +145,9 @@ def _finish(
     bundle: Bundle, examples: Examples, prepared: Prepared, run: dict[str, Any]
 ) -> Iterator[Event]:
     """Decode what is held out, and report."""
+    if bundle.plan.train.lexicon:
+        yield Stage("lexicon", "which words each word of a source calls up")
+        bundle = replace(bundle, lexicon=_lexicon(bundle, prepared))
     held = held_out(examples, bundle)
     rows, found = held.all, []
     yield Stage("report", f"decoding {len(rows)} held-out examples")
@@ -175,8 +180,18 @@ def _finish(
         "signatures": signatures_of(bundle, held, outputs),
         "attention": attention_maps(bundle, rows, outputs),
     }
+    if bundle.lexicon is not None and prepared.valid.pairs is not None:
+        metrics["lexicon_coverage"] = coverage(bundle.lexicon, prepared.valid.pairs)
     whole = replace(bundle, report=report)
     yield Finished(write_bundle(whole), bundle.step, metrics, {**report, "run": run})
+
+
+def _lexicon(bundle: Bundle, prepared: Prepared) -> Lexicon | None:
+    """Return which words each word of a source calls up, by what the model has learned from."""
+    pairs, words = prepared.train.pairs, bundle.plan.train.lexicon
+    if pairs is None:
+        return None
+    return learn_lexicon(pairs, vocabulary_size=bundle.tokenizer.size, words=words)
 
 
 def _without_reranking(bundle: Bundle, held: HeldOut) -> dict[str, Any]:

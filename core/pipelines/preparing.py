@@ -34,6 +34,7 @@ class Lesson:
     count: int  # exchanges, or tokens of running text
     tokens: int  # to be said, ends included
     words: int  # that these tokens spell, and one for each end
+    pairs: EncodedPairs | None = None  # what the batches are made of, if they are pairs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +101,7 @@ def _pairs(
         count=len(encoded),
         tokens=int(encoded.target_lengths.sum()) + len(encoded),
         words=words,
+        pairs=encoded,
     )
 
 

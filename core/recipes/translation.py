@@ -65,6 +65,7 @@ _ATTENTION = Plan(
         score_rows=200,
         report_rows=1014,
         patience=None,
+        lexicon=100,
     ),
     decode=DecodeSpec(beam_size=5, max_tokens=80),
 )
@@ -125,7 +126,7 @@ RECIPES = (
             {
                 "tokenizer": {"kind": "unigram", "vocabulary_size": 8000},
                 "model": {"copy_source": True, "dropout": 0.3},
-                "train": {"average": "none", "report_rows": 1000},
+                "train": {"average": "none", "report_rows": 1000, "lexicon": 0},
             },
         ),
         material=_KOREAN,

@@ -50,6 +50,11 @@ def _faults(plan: Plan) -> Iterator[str]:
         yield "train.coverage_weight: needs attention"
     if train.coverage_weight and (model.is_language_model or model.decoder == "transformer"):
         yield "train.coverage_weight: needs the attention of a recurrent decoder"
+    if train.lexicon and (model.is_language_model or model.copy_source):
+        kind = "a language model has no source" if model.is_language_model else "a copy may be any"
+        yield f"train.lexicon: tells which words a source calls up, and {kind}"
+    if plan.serve.shortlist == "on" and not train.lexicon:
+        yield "serve.shortlist: needs train.lexicon, the number of words that each word calls up"
 
 
 class TrainJob(Spec):

@@ -51,6 +51,7 @@ class TrainSpec(Spec):
     report_rows: int = Field(default=200, ge=1)  # held-out examples decoded for the report
     patience: int | None = Field(default=5, ge=1)  # validations without a new best, then stop
     keep: Literal["best", "last"] = "best"  # which weights become the checkpoint
+    lexicon: int = Field(default=0, ge=0, le=1000)  # words that one of a source calls up; 0: none
     report_every: int = Field(default=20, ge=1)
     snapshot_every_s: float = Field(default=10.0, ge=0)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from core.decoding.engine import Ended, Engine, Failed, Request
-from core.decoding.step import SIGNS, Hypothesis, Wish
+from core.decoding.step import SIGNS, Finder, Hypothesis, Wish
 from core.errors import InputError
 from core.models.build import Network
 from core.specs import DecodeSpec, ModelSpec
@@ -114,6 +114,16 @@ class Padded:
         return self.model.join(states)
 
 
+class PaddedFinder(Padded):
+    """The same of a network that finds the likeliest word by itself."""
+
+    def best(self, *asked: Any) -> Any:
+        return self.model.best(*asked)
+
+    def permit(self, state: Any, words: Any) -> Any:
+        return self.model.permit(state, words)
+
+
 def together(model: Any, requests: Sequence[Request], **limits: int) -> Answers:
     """Submit all at once."""
     return arriving(model, requests, lambda: len(requests), **limits)
@@ -148,15 +158,18 @@ def _arriving(
     return found
 
 
-def ways(spec: ModelSpec, requests: Sequence[Request]) -> Iterator[tuple[str, Answers]]:
-    """Yield how the requests met others, and what they got."""
-    model, chance = fresh(spec), random.Random(0)
+def ways(
+    spec: ModelSpec, requests: Sequence[Request], model: Network | None = None
+) -> Iterator[tuple[str, Answers]]:
+    """Yield how the requests met others, and what they got; ``model`` if not the fresh one."""
+    model, chance = model or fresh(spec), random.Random(0)
     for size in (7, 64):
         found: Answers = {}
         for start in range(0, len(requests), size):
             found |= together(model, requests[start : start + size])
         yield f"batches of {size}", found
-    yield "padded", together(Padded(model, 5), requests[:64])
+    padded = PaddedFinder if isinstance(model, Finder) else Padded
+    yield "padded", together(padded(model, 5), requests[:64])
     yield "shuffled", together(model, chance.sample(requests, len(requests)))
     yield "arriving", arriving(model, requests, lambda: chance.choice((0, 0, 1, 2, 5)))
     crowded = {"max_lines": 12, "max_tokens": 400}

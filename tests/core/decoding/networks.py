@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from core.data.batches import pad_sources
 from core.decoding.step import Hypothesis, Wish
 from core.models.build import Network
+from core.models.lexicon import Lexicon
+from core.models.ready import make_ready
 from core.specs import ModelSpec
 from core.text.tokenizer import EOS, PAD, UNK
 from tests.core.models.family import VOCABULARY, model_of, pairwise, words
@@ -47,6 +50,15 @@ def one_of_each_kind() -> list[ModelSpec]:
 def fresh(spec: ModelSpec) -> Network:
     """Return the network of ``spec`` as it is made: it has learned nothing, and doubts."""
     return model_of(spec).eval()
+
+
+@cache
+def listed(spec: ModelSpec) -> Network:
+    """Return the fresh network of ``spec``, which says what its source calls up by a lexicon."""
+    chance = np.random.default_rng(1)
+    words = chance.integers(5, VOCABULARY, (VOCABULARY, 3), dtype=np.int32)
+    lexicon = Lexicon(words, np.array([UNK, EOS], dtype=np.int32))
+    return make_ready(fresh(spec), "fp32", lexicon=lexicon, small=0)
 
 
 @cache

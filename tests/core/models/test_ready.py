@@ -9,7 +9,8 @@ from torch import Tensor
 from core.models.build import Network, build
 from core.models.decoders import RecurrentDecoder
 from core.models.products import HalfProduct, IntegerProduct, PackedProduct
-from core.models.ready import ReadyGenerator, choose_multiplied, make_ready
+from core.models.ready import choose_multiplied, make_ready
+from core.models.ready_generator import ReadyGenerator
 from core.models.seq2seq import Seq2Seq
 from core.models.walks import ReadyStack
 from core.specs import ModelSpec

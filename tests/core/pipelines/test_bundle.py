@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from core.data.tensorfile import notes_of, pack, unpack
 from core.errors import BundleError
 from core.models.build import build
 from core.models.decoders import RecurrentDecoder
+from core.models.lexicon import Lexicon
 from core.models.products import HalfProduct, IntegerProduct
 from core.models.seq2seq import Seq2Seq
 from core.models.walks import ReadyLayer
@@ -96,6 +98,64 @@ def test_models_are_served_in_the_precision_that_is_asked_for(
     assert isinstance(layer, ReadyLayer)
     expected = IntegerProduct if asked == "int8" else HalfProduct
     assert type(layer.directions[0].hidden) is expected
+
+
+def with_lexicon(**serve: str) -> Bundle:
+    one = bundle()
+    plan = merge(one.plan, {"train": {"lexicon": 2}, "serve": serve})
+    words = torch.arange(2 * one.tokenizer.size, dtype=torch.int32) % one.tokenizer.size
+    lexicon = Lexicon.of(
+        one.tokenizer.size, words=words.view(-1, 2), always=torch.tensor([3], dtype=torch.int32)
+    )
+    return replace(one, plan=plan, lexicon=lexicon)
+
+
+def test_a_lexicon_goes_with_its_bundle() -> None:
+    one = with_lexicon()
+    two = read_bundle(write_bundle(one))
+    assert one.lexicon is not None
+    assert two.lexicon is not None
+    assert two.lexicon.called_up([7]).tolist() == one.lexicon.called_up([7]).tolist()
+    assert read_bundle(write_bundle(bundle())).lexicon is None
+
+
+@pytest.mark.parametrize(
+    ("shortlist", "precision", "used"),
+    [
+        ("auto", "int8", True),
+        ("auto", "fp32", False),
+        ("on", "fp32", True),
+        ("off", "int8", False),
+    ],
+)
+def test_a_lexicon_is_used_as_the_plan_says(
+    shortlist: str, precision: ServingPrecision, used: bool
+) -> None:
+    for asked in (precision, None):  # by the worker, or by the plan itself
+        one = with_lexicon(shortlist=shortlist, precision=precision if asked is None else "bf16")
+        model = serving(one, asked).model
+        assert isinstance(model, Seq2Seq)
+        assert (model.lexicon is not None) == used
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"lexicon/words": None},
+        {"lexicon/always": torch.zeros(0, dtype=torch.int32)},
+        {"lexicon/words": torch.zeros(3, 2, dtype=torch.int32)},
+        {"lexicon/always": torch.tensor([10_000], dtype=torch.int32)},
+        {"lexicon/always": torch.tensor([-1], dtype=torch.int32)},
+        {"lexicon/always": torch.tensor([1.0])},
+        {"lexicon/odd": torch.zeros(1)},
+    ],
+    ids=lambda spoilt: next(iter(spoilt)),
+)
+def test_a_damaged_lexicon_is_refused_as_such(spoilt: dict[str, torch.Tensor | None]) -> None:
+    data = write_bundle(with_lexicon())
+    tensors = {name: part for name, part in (unpack(data)[0] | spoilt).items() if part is not None}
+    with pytest.raises(BundleError, match="lexicon of the checkpoint is damaged"):
+        read_bundle(pack(tensors, notes_of(data)))
 
 
 def test_the_words_about_a_bundle_can_be_read_without_its_weights() -> None:

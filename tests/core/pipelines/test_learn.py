@@ -1,14 +1,14 @@
 import pytest
 
 from core.data.examples import Example
-from core.errors import InputError
+from core.errors import InputError, SpecError
 from core.metrics.text import corpus_scores
 from core.pipelines.bundle import read_bundle
 from core.pipelines.learn import Finished, Saved, Stage, learn
 from core.pipelines.offline import decode_batch
 from core.specs import merge
 from core.training.events import Measured, Validated
-from tests.core.pipelines.small import PAIRS, SAID, TALKS, every_split, small_plan
+from tests.core.pipelines.small import LANGUAGE, PAIRS, SAID, TALKS, every_split, small_plan
 
 
 def test_a_small_set_is_learned_by_heart_and_reported(tmp_path) -> None:
@@ -30,6 +30,34 @@ def test_stages_come_in_order(tmp_path) -> None:
     events = list(learn(every_split(PAIRS), small_plan(max_epochs=1), scratch=tmp_path))
     names = [event.name for event in events if isinstance(event, Stage)]
     assert list(dict.fromkeys(names)) == ["tokenizer", "encode", "train", "report"]
+
+
+def test_a_lexicon_is_learned_if_that_is_asked_for(tmp_path) -> None:
+    plan = small_plan(max_epochs=1, lexicon=4)
+    *events, last = learn(every_split(PAIRS), plan, scratch=tmp_path)
+    names = [event.name for event in events if isinstance(event, Stage)]
+    assert list(dict.fromkeys(names))[-2:] == ["lexicon", "report"]
+    bundle = read_bundle(last.data)
+    assert bundle.lexicon is not None
+    assert bundle.lexicon.words.shape == (bundle.tokenizer.size, 4)
+    assert 0.5 < last.metrics["lexicon_coverage"] <= 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"train": {"lexicon": 5}, "model": {"copy_source": True}}, "a copy may be any"),
+        ({"serve": {"shortlist": "on"}}, "serve.shortlist: needs train.lexicon"),
+    ],
+)
+def test_a_lexicon_that_makes_no_sense_is_refused(changes, reason) -> None:
+    with pytest.raises(SpecError, match=reason):
+        merge(small_plan(), changes)
+
+
+def test_a_language_model_has_no_lexicon() -> None:
+    with pytest.raises(SpecError, match="a language model has no source"):
+        merge(LANGUAGE, {"train": {"lexicon": 5}})
 
 
 def test_a_run_resumed_from_saved_bytes_ends_in_the_same_bundle(tmp_path) -> None:
