@@ -4,6 +4,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +86,11 @@ def _meeting_place(gathering_s: float) -> tuple[Store, int]:
 def _children(
     processes: int, command: Sequence[str], environment: Mapping[str, str], port: int
 ) -> Iterator[list[Child]]:
-    """Start all but rank 0, and see to it that none is left."""
+    """Start all but rank 0, and see to it that none is left, nor anything of theirs.
+
+    What they write for themselves is in a folder that is not theirs to remove: one that cannot
+    end in time is killed, and has no chance to.
+    """
     meeting = {
         "WORLD_SIZE": str(processes),
         "MASTER_ADDR": _LOOPBACK,
@@ -93,10 +98,18 @@ def _children(
         "GLOO_SOCKET_IFNAME": _INTERFACE,
         _PARENT: str(os.getpid()),
     }
+    with tempfile.TemporaryDirectory(prefix="malgil-team-") as folder:
+        yield from _started(processes, command, {**environment, **meeting, "TMPDIR": folder})
+
+
+def _started(
+    processes: int, command: Sequence[str], environment: Mapping[str, str]
+) -> Iterator[list[Child]]:
+    """Start them, hand them out, and end them."""
     children: list[Child] = []
     try:
         for rank in range(1, processes):
-            own = {**environment, **meeting, "RANK": str(rank), "LOCAL_RANK": str(rank)}
+            own = {**environment, "RANK": str(rank), "LOCAL_RANK": str(rank)}
             children.append(subprocess.Popen(command, env=own))  # noqa: S603 (our own command)
         yield children
         _let_end(children, _LEAVING_S)
