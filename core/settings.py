@@ -3,6 +3,7 @@
 import tempfile
 from hashlib import sha256
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 from pydantic import Field, model_validator
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=6.0, gt=0)  # a silent worker loses its job after this
     sweep_s: float = Field(default=2.0, gt=0)  # how often beat looks for what was left lying
     max_deaths: int = Field(default=3, ge=1)  # of a job's workers, with no progress in between
+    log_level: Literal["debug", "info", "warning", "error"] = "info"  # debug: each reply, too
     threads: int = Field(default=0, ge=0)  # of torch while training; 0: as many as cores
     inference_threads: int = Field(default=1, ge=0)  # small batches gain nothing from more
     precision: ServingPrecision | None = None  # of models that answer; none: as their plans say

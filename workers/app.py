@@ -5,13 +5,24 @@ Three kinds of process run it, none of which imports torch here: inference worke
 -P threads -c 4``: one job at a time, the other threads answer canaries and sweeps) and beat.
 """
 
-from celery import Celery
+from typing import Any
 
+from celery import Celery
+from celery.signals import setup_logging
+
+from core.logs import log_as_json
 from core.queue.broker import celery_settings
 from core.queue.messages import SWEEP, SWEEP_QUEUE
 from core.settings import Settings
 
 settings = Settings()
+
+
+@setup_logging.connect
+def _log(**_: Any) -> None:
+    """Write logs as the API does; Celery leaves them alone then."""
+    log_as_json(settings.log_level)
+
 
 app = Celery("malgil", include=["workers.inference", "workers.jobs", "workers.canary"])
 app.conf.update(celery_settings(settings.redis_url))

@@ -11,6 +11,9 @@ import threading
 from pathlib import Path
 from uuid import UUID
 
+import structlog
+
+from core.logs import log_as_json
 from core.pipelines.lease import Lease
 from core.pipelines.threads import use_threads
 from workers import runtime
@@ -18,6 +21,8 @@ from workers import runtime
 
 def main(job_id: str, attempt: str, scratch: str) -> None:
     """Work on the job until it ends or the process should leave."""
+    log_as_json(runtime.settings().log_level)
+    structlog.contextvars.bind_contextvars(job=job_id, attempt=int(attempt))
     leaving = threading.Event()
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: leaving.set())

@@ -180,7 +180,16 @@ class Responder:
             reply = self._reply(self._asked[end.key], end)
         except Exception as error:
             return self._ended(end.key, error)
-        return self._forget(end.key).ask, reply
+        ask = self._forget(end.key).ask
+        log.debug(
+            "answered",
+            **_named(ask),
+            queue_ms=round(reply.queue_ms, 3),
+            model_ms=round(reply.model_ms, 3),
+            batch=reply.batch,
+            tokens=reply.tokens,
+        )
+        return ask, reply
 
     def _reply(self, asked: _Asked, end: Ended) -> Reply:
         return Reply(
@@ -191,6 +200,7 @@ class Responder:
             model_ms=(self._clock() - end.began) * 1e3,
             queue_ms=(end.began - asked.arrived) * 1e3,
             batch=end.company,
+            tokens=len(end.hypotheses[0].tokens),
             checkpoint=asked.course.checkpoint,
         )
 
@@ -216,13 +226,19 @@ def _spec_of(own: DecodeSpec, asked: str) -> DecodeSpec:
     return lay_over(own, json.loads(asked))
 
 
+def _named(ask: Ask) -> dict[str, str]:
+    """Return what a line of the log calls ``ask`` by."""
+    return {"ask": ask.id, "request_id": ask.request, "model": ask.model}
+
+
 def _failed(ask: Ask, error: Exception) -> Reply:
     """Return the end of ``ask`` that raises ``error`` again where it is waited for."""
     if not isinstance(error, MalgilError):
         trace = "".join(traceback.format_exception(error))  # not what the variables held
-        log.error("an ask failed", ask=ask.id, model=ask.model, trace=trace)
+        log.error("an ask failed", **_named(ask), trace=trace)
         message = "the model failed on this input"
         return Reply(id=ask.id, error=MalgilError.__name__, message=message)
+    log.info("an ask was refused", **_named(ask), reason=str(error))
     return Reply(
         id=ask.id,
         error=type(error).__name__,

@@ -179,6 +179,7 @@ class Inbox:
             details=asked.get("details", False),
             stream=stream,
             priority=priority,
+            request=structlog.contextvars.get_contextvars().get("request_id", ""),
             deadline=time.time() + timeout_s,
         )
 

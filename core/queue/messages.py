@@ -42,6 +42,7 @@ class Ask:
     details: bool = False  # whether the candidates are to have theirs
     stream: bool = False
     priority: int = 0  # of asks that wait in one worker, lower ones go first
+    request: str = ""  # the HTTP request that it is part of, for the logs
     deadline: float  # Unix seconds
 
     def dump(self) -> str:
@@ -88,6 +89,7 @@ class Reply:
     model_ms: float = 0.0  # from its first step to the answer
     queue_ms: float = 0.0  # from the ask to its first step
     batch: int = 0  # how many asks shared a step with it, at most
+    tokens: int = 0  # of the best candidate
     checkpoint: str | None = None
 
     @property

@@ -56,6 +56,7 @@ class Answers:
                 timeout_s=timeout_s or self._timeout_s,
                 priority=priority,
             )
+        self._figures.replied(reply)
         return _body(reply, model=model, began=began)
 
     async def events(
@@ -68,7 +69,7 @@ class Answers:
         details: bool = False,
     ) -> AsyncGenerator[bytes, None]:
         """Yield ``piece`` events as text comes, then one ``reply``; raises as ``whole`` does."""
-        began = perf_counter()
+        began, begun = perf_counter(), False
         with self._figures.asking():
             replies = self._inbox.stream(
                 model=model,
@@ -80,7 +81,11 @@ class Answers:
             # closed at once when the client leaves: the ask then leaves inbox and engine
             async with aclosing(cast("AsyncGenerator[Reply, None]", replies)) as closing:
                 async for reply in closing:
+                    if not begun:
+                        self._figures.first_text(perf_counter() - began)
+                        begun = True
                     if reply.final:
+                        self._figures.replied(reply)
                         body = _body(reply, model=model, began=began)
                         yield _event("reply", body.model_dump_json())
                     else:

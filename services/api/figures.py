@@ -13,9 +13,11 @@ from core.errors import (
     NoWorkerError,
     ReplyTimeoutError,
 )
+from core.queue.messages import Reply
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 UNKNOWN = float("nan")
 OUTCOMES: Mapping[type[BaseException], str] = {
     InboxFullError: "full",
@@ -55,6 +57,33 @@ class Figures:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self._first_text_seconds = Histogram(
+            "malgil_time_to_first_text_seconds",
+            "From an ask to the first text of its streamed reply.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._queue_seconds = Histogram(
+            "malgil_queue_seconds",
+            "From an ask to the first step of the model for it.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._inference_seconds = Histogram(
+            "malgil_inference_seconds",
+            "From the first step of the model for an ask to its answer.",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self._batch_size = Histogram(
+            "malgil_batch_size",
+            "How many asks shared a step of the model with one, at most.",
+            buckets=SIZES,
+            registry=self.registry,
+        )
+        self._tokens = Counter(
+            "malgil_generated_tokens_total", "Tokens of replies.", registry=self.registry
+        )
         self._jobs = Gauge("malgil_jobs", "Jobs, by status.", ("status",), registry=self.registry)
         self._waiting = Gauge(
             "malgil_inbox_waiting", "Asks in the inbox, taken up or not.", registry=self.registry
@@ -86,6 +115,17 @@ class Figures:
             raise
         self._answered.inc()
         self._reply_seconds.observe(perf_counter() - began)
+
+    def first_text(self, seconds: float) -> None:
+        """Note after how many ``seconds`` a streamed reply began."""
+        self._first_text_seconds.observe(seconds)
+
+    def replied(self, reply: Reply) -> None:
+        """Note what the worker tells of ``reply``."""
+        self._queue_seconds.observe(reply.queue_ms / 1e3)
+        self._inference_seconds.observe(reply.model_ms / 1e3)
+        self._batch_size.observe(reply.batch)
+        self._tokens.inc(reply.tokens)
 
     def page(self, *, jobs: Mapping[str, int] | None, waiting: int | None) -> bytes:
         """Write everything in the Prometheus text format; None: that part could not be asked."""

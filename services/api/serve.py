@@ -1,12 +1,10 @@
 """The process that serves the API."""
 
 import gc
-import logging
-import sys
 
-import structlog
 import uvicorn
 
+from core.logs import log_as_json
 from core.settings import Settings
 from services.api.app import create_app
 
@@ -16,7 +14,7 @@ GRACE_S = 15  # how long requests may go on after a signal to stop
 def serve(settings: Settings | None = None) -> None:
     """Serve until a signal says stop; requests that have begun are then answered first."""
     settings = settings or Settings()
-    _log_as_json()
+    log_as_json(settings.log_level)
     app = create_app(settings)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -26,6 +24,7 @@ def serve(settings: Settings | None = None) -> None:
             loop="uvloop",
             http="httptools",
             access_log=False,
+            log_config=None,
             server_header=False,
             timeout_graceful_shutdown=GRACE_S,
         )
@@ -35,18 +34,3 @@ def serve(settings: Settings | None = None) -> None:
     gc.collect()
     gc.freeze()  # what is there now stays: looking through it again would hold requests up
     server.run()
-
-
-def _log_as_json() -> None:
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(ensure_ascii=False),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )

@@ -137,7 +137,7 @@ def _worker(name: str, *queues: str, threads: int) -> Child:
 
 
 def _celery(*words: str) -> tuple[str, ...]:
-    return _python("celery", "--app", "workers.app", *words, "--loglevel", "warning")
+    return _python("celery", "--quiet", "--app", "workers.app", *words, "--loglevel", "warning")
 
 
 def _python(module: str, *words: str) -> tuple[str, ...]:

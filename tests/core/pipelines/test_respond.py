@@ -2,6 +2,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from structlog.testing import capture_logs
 
 from core.errors import NotFoundError
 from core.models.seq2seq import Seq2Seq
@@ -163,6 +164,22 @@ def test_an_ask_that_is_wrong_fails_alone_and_says_where(scene) -> None:
     assert (replies["nobody"].error, replies["nobody"].message) == ("NotFoundError", "nobody")
     assert replies["late"].error == "ReplyTimeoutError"
     assert replies["good"].batch == 1
+
+
+def test_what_became_of_an_ask_is_logged_under_its_request(scene) -> None:
+    with capture_logs() as told:
+        replies = scene.answer(
+            ask("a", "안녕하세요", request="r-1"),
+            ask("b", "안녕하세요", request="r-2", decode={"beam_size": 0}),
+        )
+    assert replies["a"].tokens == len("네, 안녕하세요.")
+    answered, refused = (
+        next(one for one in told if one["event"] == event)
+        for event in ("answered", "an ask was refused")
+    )
+    assert (answered["request_id"], answered["ask"], answered["batch"]) == ("r-1", "a", 1)
+    assert refused["request_id"] == "r-2"
+    assert "beam_size" in refused["reason"]
 
 
 def test_models_in_one_batch_of_asks_do_not_disturb_each_other(scene) -> None:

@@ -79,6 +79,7 @@ class FakeInbox:
             queue_ms=0.5,
             model_ms=2.0,
             batch=1,
+            tokens=len(backwards),
             checkpoint="c1f7a8f2-3b0c-4f63-9a65-1f0c5c1d4b21",
         )
 

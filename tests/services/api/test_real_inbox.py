@@ -21,6 +21,8 @@ from tests.services.api.serving import served
 def answer(drain: Drain, ask: Ask) -> None:
     """Echo an ask; one that says "fail" is refused, one that says "wait" is never answered."""
     text = ask.turns[-1]
+    if text == "who":
+        text = ask.request
     if text == "wait":
         return
     if text == "fail":
@@ -69,6 +71,13 @@ def test_a_reply_comes_back(client: httpx.Client) -> None:
     answer = client.post("/v1/replies", json={"model": "m", "text": "가나다"})
     assert answer.status_code == 200, answer.text
     assert answer.json()["text"] == "가나다"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_worker_knows_which_request_an_ask_belongs_to(client: httpx.Client, stream: bool) -> None:
+    body = {"model": "m", "text": "who", "stream": stream}
+    answer = client.post("/v1/replies", json=body, headers={"x-request-id": "mine-1"})
+    assert json.loads(answer.text.strip().rsplit("data: ")[-1])["text"] == "mine-1"
 
 
 def test_many_texts_come_back_in_order(client: httpx.Client) -> None:

@@ -54,19 +54,25 @@ def test_metrics_tell_of_requests_jobs_asks_and_replies(house: House, broker: re
     job = add_job(house.sessions).id
     broker.xadd(INBOX, {"ask": "{}"})
     house.client.post("/v1/replies", json={"model": "bot", "text": "hi"})
+    house.client.post("/v1/replies", json={"model": "bot", "text": "hey", "stream": True})
     house.inbox.failures[""] = InboxFullError("full")
     house.client.post("/v1/replies", json={"model": "bot", "text": "hi"})
     house.client.get(f"/v1/jobs/{job}")
     house.client.get("/v1/nothing/at/all")
     told = house.client.get("/metrics").text
     for line in (
-        'malgil_http_requests_total{method="POST",route="/v1/replies",status="200"} 1.0',
+        'malgil_http_requests_total{method="POST",route="/v1/replies",status="200"} 2.0',
         'malgil_http_requests_total{method="POST",route="/v1/replies",status="429"} 1.0',
         'malgil_http_requests_total{method="GET",route="/v1/jobs/{job_id}",status="200"} 1.0',
         'malgil_http_requests_total{method="GET",route="unmatched",status="404"} 1.0',
-        'malgil_replies_total{outcome="answered"} 1.0',
+        'malgil_replies_total{outcome="answered"} 2.0',
         'malgil_replies_total{outcome="full"} 1.0',
-        "malgil_reply_seconds_count 1.0",
+        "malgil_reply_seconds_count 2.0",
+        'malgil_queue_seconds_bucket{le="0.002"} 2.0',
+        'malgil_inference_seconds_bucket{le="0.005"} 2.0',
+        'malgil_batch_size_bucket{le="1.0"} 2.0',
+        "malgil_generated_tokens_total 5.0",
+        "malgil_time_to_first_text_seconds_count 1.0",
         'malgil_jobs{status="queued"} 1.0',
         'malgil_jobs{status="running"} 0.0',
         "malgil_inbox_waiting 1.0",
