@@ -12,7 +12,8 @@ import torch
 
 from benchmarks.load import quantile
 from core.models.build import build
-from core.pipelines.bundle import Bundle, Models, write_bundle
+from core.pipelines.bundle import Bundle, write_bundle
+from core.pipelines.shelf import Models
 from core.recipes import find
 from core.specs import TokenizerSpec
 from core.storage.blobs import Blobs

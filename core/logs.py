@@ -35,5 +35,5 @@ def log_as_json(level: str) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    logging.captureWarnings(True)
+    logging.captureWarnings(capture=True)
     root.setLevel(max(number, logging.WARNING))

@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     inference_threads: int = Field(default=1, ge=0)  # small batches gain nothing from more
     precision: ServingPrecision | None = None  # of models that answer; none: as their plans say
     models_in_memory: int = Field(default=4, ge=1)
+    models_mb: int = Field(default=2048, ge=1)  # what these take together, but for the newest
+    models_idle_s: float = Field(default=3600.0, gt=0)  # one not asked for so long is let go
 
     @model_validator(mode="before")
     @classmethod

@@ -24,6 +24,7 @@ from workers.app import app
 
 if TYPE_CHECKING:
     from core.pipelines.respond import Responder
+    from core.pipelines.shelf import Models
 
 log = structlog.get_logger()
 
@@ -65,12 +66,23 @@ def _responder() -> "Responder":
 @cache
 def _load_responder() -> "Responder":
     use_threads(runtime.settings().inference_threads)
-    from core.pipelines.bundle import Models
     from core.pipelines.respond import Responder
 
+    return Responder(models=_models(), resolve=_Aliases().resolve)
+
+
+@cache
+def _models() -> "Models":
+    """Return the models that this process holds."""
+    from core.pipelines.shelf import Models
+
     settings = runtime.settings()
-    models = Models(_fetch, limit=settings.models_in_memory, precision=settings.precision)
-    return Responder(bundle_of=models.get, resolve=_Aliases().resolve)
+    return Models(
+        _fetch,
+        limit=settings.models_in_memory,
+        limit_bytes=settings.models_mb << 20,
+        precision=settings.precision,
+    )
 
 
 def _fetch(checkpoint: str) -> bytes | Path:
@@ -119,6 +131,7 @@ def _warm_up(sender: Any, **_: Any) -> None:
     responder.warm_up(served[: runtime.settings().models_in_memory])
     gc.collect()
     gc.freeze()  # torch brings along much that would be looked through again and again
+    threading.Thread(target=_let_go, name="letting go", daemon=True).start()
     log.info("ready to answer", aliases=len(served))
     runtime.doorbell().ring_inbox()
 
@@ -142,3 +155,15 @@ def _live() -> None:
         except RedisError as error:
             log.warning("cannot say that this worker lives", error=str(error))
         time.sleep(CONSUMER_ALIVE_S / 4)
+
+
+def _let_go() -> None:
+    """Let go of models that nobody asks for, again and again."""
+    from core.pipelines.questions import forget_wishes
+
+    idle_s = runtime.settings().models_idle_s
+    while True:
+        time.sleep(min(idle_s / 4, 60.0))
+        if idle := _models().forget_idle(idle_s):
+            forget_wishes()
+            log.info("models that nobody asks for are let go", checkpoints=idle)

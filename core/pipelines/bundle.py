@@ -1,9 +1,6 @@
 """A checkpoint as one file, and as a model that is ready to answer."""
 
 import json
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -118,42 +115,3 @@ def bytes_tensor(data: bytes) -> torch.Tensor:
 def tensor_bytes(tensor: torch.Tensor) -> bytes:
     """Return the bytes that ``bytes_tensor`` was given."""
     return tensor.numpy().tobytes()
-
-
-class Models:
-    """The bundles in memory, ready to answer, by checkpoint id.
-
-    The one not asked for longest leaves first.
-    """
-
-    def __init__(
-        self,
-        fetch: Callable[[str], bytes | Path],
-        *,
-        limit: int,
-        precision: ServingPrecision | None = None,
-    ) -> None:
-        """``fetch`` gives the content of a checkpoint, or a file that has it and will not change.
-
-        ``precision`` is that of every model, whatever their plans say.
-        """
-        self._fetch = fetch
-        self._limit = limit
-        self._precision = precision
-        self._ready: OrderedDict[str, Bundle] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, checkpoint: str) -> Bundle:
-        """Return the bundle of ``checkpoint``, reading it first if need be."""
-        with self._lock:
-            if checkpoint not in self._ready:
-                self._ready[checkpoint] = self._open(checkpoint)
-            self._ready.move_to_end(checkpoint)
-            while len(self._ready) > self._limit:
-                self._ready.popitem(last=False)
-            return self._ready[checkpoint]
-
-    def _open(self, checkpoint: str) -> Bundle:
-        found = self._fetch(checkpoint)
-        bundle = open_bundle(found) if isinstance(found, Path) else read_bundle(found)
-        return serving(bundle, self._precision)

@@ -78,6 +78,11 @@ def question_of(bundle: Bundle, turns: Sequence[str], spec: DecodeSpec) -> Quest
 _wish_once = lru_cache(maxsize=512)(wish_of)  # where the source brings no words of its own
 
 
+def forget_wishes() -> None:
+    """Let go of the vocabularies of models that have left."""
+    _wish_once.cache_clear()
+
+
 def engine_of(bundle: Bundle, *, clock: Callable[[], float] = time.monotonic) -> Engine[Any]:
     """Return an engine for the model of ``bundle``, where that lies."""
     device = next(bundle.model.parameters()).device

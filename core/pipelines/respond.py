@@ -8,13 +8,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 
 from core.decoding.engine import Ended, Engine, Event, Failed, Told
 from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError
 from core.pipelines.bundle import Bundle
+from core.pipelines.opening import Opening
 from core.pipelines.questions import Question, engine_of, question_of
 from core.queue.messages import Ask, Reply
 from core.specs import DecodeSpec
@@ -22,6 +23,8 @@ from core.specs.asking import lay_over
 from core.text.stream import TextStream
 
 log = structlog.get_logger()
+
+WAIT_S = 0.005  # for a model that is being read, where nothing else is to be done
 
 Send = Callable[[Sequence[tuple[Ask, Reply]]], None]  # hand replies to whoever waits for them
 
@@ -51,6 +54,18 @@ class _Asked:
         return [(self.ask, Reply(id=self.ask.id, piece=text, begins=begins))] if text else []
 
 
+class Shelf(Protocol):
+    """Whatever has models by their checkpoint ids."""
+
+    def known(self, checkpoint: str) -> Bundle | None:
+        """Return the model, if it is in memory."""
+        ...
+
+    def get(self, checkpoint: str) -> Bundle:
+        """Return the model, which may take its time; called in another thread."""
+        ...
+
+
 class Responder:
     """Answers asks with the models that they name: ``admit`` them, then ``step`` while ``busy``.
 
@@ -61,15 +76,16 @@ class Responder:
     def __init__(
         self,
         *,
-        bundle_of: Callable[[str], Bundle],
+        models: Shelf,
         resolve: Callable[[str], str],
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """``resolve`` turns an alias or id into a checkpoint id, ``bundle_of`` that into a model.
+        """``resolve`` turns an alias or id into the checkpoint id of one of ``models``.
 
         ``clock`` gives Unix seconds.
         """
-        self._bundle_of = bundle_of
+        self._models = models
+        self._opening = Opening(models.get)
         self._resolve = resolve
         self._clock = clock
         self._courses: deque[_Course] = deque()  # who is next comes first
@@ -81,30 +97,31 @@ class Responder:
         """Read the models called ``names`` before anybody asks; one that cannot be is left out."""
         for name in names:
             try:
-                self._bundle_of(self._resolve(name))
+                self._models.get(self._resolve(name))
             except MalgilError as error:
                 log.warning("a model cannot be made ready", model=name, reason=str(error))
 
     @property
     def busy(self) -> bool:
         """Whether a step would do something."""
-        return bool(self._asked)
+        return bool(self._asked) or len(self._opening) > 0
 
     @property
     def asks(self) -> int:
         """How many asks have no end yet."""
-        return len(self._asked)
+        return len(self._asked) + len(self._opening)
 
     def admit(self, asks: Sequence[tuple[Ask, float]], send: Send) -> None:
         """Take ``asks`` in, each with the Unix time of its arrival.
 
-        What is wrong with one of them ends it here, as does a deadline that has passed.
+        What is wrong with one of them ends it here, as does a deadline that has passed. One whose
+        model is not in memory waits until it is, and keeps nobody else waiting.
         """
         for ask, arrived in asks:
             try:
                 self._admit(ask, arrived)
             except Exception as error:
-                send([(ask, _failed(ask, error))])
+                self._refuse([ask], error, send)
 
     def give_up(self, ids: Collection[str], send: Send, *, reason: str) -> None:
         """End the asks called ``ids``; those that are not known have ended, or are elsewhere."""
@@ -113,10 +130,13 @@ class Responder:
             if key is not None:
                 self._asked[key].course.engine.cancel(key)
                 send([self._ended(key, ReplyTimeoutError(reason))])
+        self._refuse(self._opening.give_up(ids), ReplyTimeoutError(reason), send)
         self._drop_idle()
 
     def step(self, send: Send) -> None:
         """Take a step with the model whose turn it is, and send what came of it."""
+        if len(self._opening):
+            self._let_in(send)
         if not self._courses:
             return
         course = self._courses[0]
@@ -134,7 +154,29 @@ class Responder:
         if self._clock() >= ask.deadline:
             raise ReplyTimeoutError("the deadline passed while the ask was waiting")
         checkpoint = self._resolve(ask.model)
-        bundle = self._bundle_of(checkpoint)
+        bundle = self._models.known(checkpoint)
+        if bundle is None:
+            self._opening.wait_for(checkpoint, ask, arrived)
+        else:
+            self._begin(ask, arrived, checkpoint, bundle)
+
+    def _let_in(self, send: Send) -> None:
+        """Let those begin whose model is open now; wait for one a little, if nobody runs."""
+        late = self._opening.late(self._clock())
+        self._refuse(late, ReplyTimeoutError("the deadline passed while a model was read"), send)
+        for checkpoint, opened, asks in self._opening.opened(0.0 if self._courses else WAIT_S):
+            for ask, arrived in asks:
+                try:
+                    self._begin(ask, arrived, checkpoint, opened.result())
+                except Exception as error:
+                    self._refuse([ask], error, send)
+
+    def _refuse(self, asks: Sequence[Ask], error: Exception, send: Send) -> None:
+        """End ``asks``, which have not begun."""
+        if asks:
+            send([(ask, _failed(ask, error)) for ask in asks])
+
+    def _begin(self, ask: Ask, arrived: float, checkpoint: str, bundle: Bundle) -> None:
         spec = _spec_of(bundle.plan.decode, json.dumps(ask.decode)) if ask.decode else None
         question = question_of(bundle, ask.turns, spec or bundle.plan.decode)
         course = self._course(checkpoint, bundle)

@@ -15,12 +15,12 @@ from core.models.seq2seq import Seq2Seq
 from core.models.walks import ReadyLayer
 from core.pipelines.bundle import (
     Bundle,
-    Models,
     open_bundle,
     read_bundle,
     serving,
     write_bundle,
 )
+from core.pipelines.shelf import Models
 from core.specs import ServingPrecision, merge
 from core.text.tokenizer import Tokenizer
 from tests.core.pipelines.small import small_plan
@@ -195,21 +195,3 @@ def test_a_bundle_of_a_later_format_is_refused_by_name() -> None:
     later = pack(unpack(data)[0], {**notes_of(data), "format": "malgil-9"})
     with pytest.raises(BundleError, match="malgil-9"):
         read_bundle(later)
-
-
-def test_the_model_not_used_for_longest_leaves_memory_first() -> None:
-    data = {name: write_bundle(bundle(seed)) for seed, name in enumerate("abc")}
-    fetched = []
-
-    def fetch(name: str) -> bytes:
-        fetched.append(name)
-        return data[name]
-
-    models = Models(fetch, limit=2)
-    a = models.get("a")
-    models.get("b")
-    assert models.get("a") is a
-    models.get("c")
-    assert models.get("a") is a
-    models.get("b")
-    assert fetched == ["a", "b", "c", "b"]

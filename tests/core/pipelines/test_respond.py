@@ -1,3 +1,4 @@
+import threading
 from dataclasses import dataclass, replace
 
 import pytest
@@ -6,10 +7,11 @@ from structlog.testing import capture_logs
 
 from core.errors import NotFoundError
 from core.models.seq2seq import Seq2Seq
-from core.pipelines.bundle import Bundle, Models, read_bundle
+from core.pipelines.bundle import Bundle, read_bundle
 from core.pipelines.learn import learn
 from core.pipelines.offline import decode_batch
 from core.pipelines.respond import Responder
+from core.pipelines.shelf import Models
 from core.queue.messages import Ask, Reply
 from tests.core.pipelines.small import LANGUAGE, PAIRS, SAID, TALE, every_split, small_plan
 
@@ -51,6 +53,28 @@ class Poisoned:
         return torch.cat(lefts), self.model.join(inners)
 
 
+class Shelf:
+    """Models one of which, twin, can be poisoned; a gate may keep them from being read."""
+
+    def __init__(self, models: Models) -> None:
+        self.models = models
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def known(self, name: str) -> Bundle | None:
+        bundle = self.models.known(name)
+        return None if bundle is None else self._spoilt(name, bundle)
+
+    def get(self, name: str) -> Bundle:
+        assert self.gate.wait(timeout=30)
+        return self._spoilt(name, self.models.get(name))
+
+    def _spoilt(self, name: str, bundle: Bundle) -> Bundle:
+        if name != "twin":
+            return bundle
+        return replace(bundle, model=Poisoned(bundle.model, bundle.tokenizer.encode("독")[0]))
+
+
 class Scene:
     """A responder whose models are one bundle called bot, and what it sent."""
 
@@ -70,15 +94,8 @@ class Scene:
                 raise OSError("the disk is gone")
             return data
 
-        models = Models(fetch, limit=3)
-
-        def bundle_of(name: str) -> Bundle:
-            bundle = models.get(name)
-            if name != "twin":
-                return bundle
-            return replace(bundle, model=Poisoned(bundle.model, bundle.tokenizer.encode("독")[0]))
-
-        self.responder = Responder(bundle_of=bundle_of, resolve=resolve, clock=lambda: self.time)
+        self.shelf = Shelf(Models(fetch, limit=3))
+        self.responder = Responder(models=self.shelf, resolve=resolve, clock=lambda: self.time)
 
     def admit(self, *asks: Ask) -> None:
         self.responder.admit([(ask, 99.0) for ask in asks], self.send)
@@ -227,6 +244,7 @@ def test_asks_come_and_go_while_others_are_answered(scene) -> None:
 
 
 def test_a_deadline_counts_while_an_ask_is_being_answered(scene) -> None:
+    scene.responder.warm_up(["bot"])
     scene.admit(ask("a", "hello", deadline=101.0), ask("b", "good night"))
     scene.responder.step(scene.send)
     scene.time = 101.5
@@ -237,7 +255,35 @@ def test_a_deadline_counts_while_an_ask_is_being_answered(scene) -> None:
     assert replies["b"].model_ms == pytest.approx(1500.0)
 
 
+def test_who_waits_for_a_model_to_be_read_keeps_nobody_else_waiting(scene) -> None:
+    scene.answer(ask("first", "hello"))
+    scene.shelf.gate.clear()
+    scene.admit(ask("a", "hello", model="twin"), ask("b", "hello"), ask("c", "hi", model="twin"))
+    while not any(one.id == "b" and reply.final for one, reply in scene.sent):
+        scene.responder.step(scene.send)
+    assert not any(one.id in {"a", "c"} for one, _ in scene.sent)
+    assert scene.responder.asks == 2
+    scene.responder.give_up(["c"], scene.send, reason="nobody waits")
+    assert scene.responder.asks == 1
+    scene.shelf.gate.set()
+    replies = scene.finish()
+    assert replies["a"].candidates[0].text == "hi there"
+    assert replies["c"].error == "ReplyTimeoutError"
+    assert scene.fetched == ["bot", "twin"]
+
+
+def test_a_deadline_counts_while_a_model_is_read(scene) -> None:
+    scene.shelf.gate.clear()
+    scene.admit(ask("a", "hello", deadline=101.0), ask("b", "hello"))
+    scene.time = 102.0
+    scene.responder.step(scene.send)
+    assert [(one.id, reply.error) for one, reply in scene.sent] == [("a", "ReplyTimeoutError")]
+    scene.shelf.gate.set()
+    assert scene.finish()["b"].candidates[0].text == "hi there"
+
+
 def test_models_take_their_steps_in_turns(scene) -> None:
+    scene.responder.warm_up(["bot", "twin"])
     asked = [ask(str(i), "hello", stream=True, decode={"beam_size": 1}) for i in range(6)]
     others = [replace(one, id=f"{one.id}'", model="twin") for one in asked]
     scene.admit(*asked, *others)
