@@ -32,7 +32,7 @@ RECIPES = (
                 learning_rate=3e-3,
                 warmup_steps=200,
                 decay="cosine",
-                max_epochs=20,
+                max_epochs=30,
                 validate_every=None,
                 score_rows=500,
                 report_rows=2000,
@@ -41,7 +41,7 @@ RECIPES = (
             ),
             decode=DecodeSpec(beam_size=1, max_tokens=96),
         ),
-        material=Material(reader="algorithms"),
+        material=Material(reader="algorithms", count=40_000),
         headline=Target("exact_match", 0.99, "at_least", "set for this project"),
         quick={
             "model": {"embedding_dim": 12, "hidden_dim": 24, "encoder_hidden_dim": 12},
