@@ -18,6 +18,7 @@ from core.queue.broker import ALIVE_S
 from core.queue.drain import CONSUMER_ALIVE_S, Drain
 from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
 from core.storage import aliases, checkpoints
+from core.tracing import tracing
 from workers import runtime
 from workers.answering import Answering
 from workers.app import app
@@ -125,6 +126,7 @@ def _warm_up(sender: Any, **_: Any) -> None:
     if INFERENCE_QUEUE not in {queue.name for queue in sender.task_consumer.queues}:
         return
     threading.Thread(target=_live, name="consumer", daemon=True).start()
+    tracing.open("malgil-inference")
     responder = _responder()
     with runtime.sessions()() as session:
         served = [alias.name for alias in aliases.page(session)]
@@ -144,7 +146,9 @@ def _stop(**_: Any) -> None:
 @worker_shutdown.connect
 def _leave(**_: Any) -> None:
     """Finish what was begun; what comes in meanwhile is for other workers."""
-    if answering().close(LEAVE_S):
+    left = answering().close(LEAVE_S)
+    tracing.close()
+    if left:
         runtime.doorbell().ring_inbox()
 
 

@@ -21,6 +21,7 @@ from core.queue.messages import Ask, Reply
 from core.specs import DecodeSpec
 from core.specs.asking import lay_over
 from core.text.stream import TextStream
+from core.tracing import tracing
 
 log = structlog.get_logger()
 
@@ -230,6 +231,19 @@ class Responder:
             model_ms=round(reply.model_ms, 3),
             batch=reply.batch,
             tokens=reply.tokens,
+        )
+        tracing.record(
+            "answer",
+            parent=ask.trace,
+            began=end.began - reply.queue_ms / 1e3,
+            ended=end.began + reply.model_ms / 1e3,
+            attributes={
+                "malgil.model": ask.model,
+                "malgil.checkpoint": reply.checkpoint or "",
+                "malgil.queue_ms": reply.queue_ms,
+                "malgil.batch": reply.batch,
+                "malgil.tokens": reply.tokens,
+            },
         )
         return ask, reply
 

@@ -32,6 +32,7 @@ from core.queue.messages import (
     replies_key,
 )
 from core.queue.scripts import PUT, PUT_SHA
+from core.tracing import tracing
 
 log = structlog.get_logger()
 
@@ -180,6 +181,7 @@ class Inbox:
             stream=stream,
             priority=priority,
             request=structlog.contextvars.get_contextvars().get("request_id", ""),
+            trace=tracing.carried(),
             deadline=time.time() + timeout_s,
         )
 

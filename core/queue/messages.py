@@ -43,6 +43,7 @@ class Ask:
     stream: bool = False
     priority: int = 0  # of asks that wait in one worker, lower ones go first
     request: str = ""  # the HTTP request that it is part of, for the logs
+    trace: str = ""  # the traceparent of its span there, if spans are made
     deadline: float  # Unix seconds
 
     def dump(self) -> str:

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.tracing import PARENT, tracing
 from services.api.errors import respond
 from services.api.figures import Figures
 
@@ -45,7 +46,11 @@ class Frame:
                 MutableHeaders(scope=message)[ID_HEADER] = request_id
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        parent = Headers(scope=scope).get(PARENT, "")
+        with (
+            structlog.contextvars.bound_contextvars(request_id=request_id),
+            tracing.span(scope["method"], parent=parent) as span,
+        ):
             try:
                 await self._app(scope, receive, send_with_id)
             except ClientDisconnect:
@@ -56,8 +61,15 @@ class Frame:
                     raise  # the answer has begun: only cutting it off shows that it is not whole
                 await respond(error, request_id=request_id)(scope, receive, send_with_id)
             finally:
+                route = getattr(scope.get("route"), "path_format", UNMATCHED)
+                span |= {
+                    "name": f"{scope['method']} {route}",
+                    "http.route": route,
+                    "http.response.status_code": status,
+                    "malgil.request_id": request_id,
+                }
                 self._figures.answered(
-                    route=getattr(scope.get("route"), "path_format", UNMATCHED),
+                    route=route,
                     method=scope["method"],
                     status=status,
                     seconds=perf_counter() - began,

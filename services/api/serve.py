@@ -6,6 +6,7 @@ import uvicorn
 
 from core.logs import log_as_json
 from core.settings import Settings
+from core.tracing import tracing
 from services.api.app import create_app
 
 GRACE_S = 15  # how long requests may go on after a signal to stop
@@ -15,6 +16,7 @@ def serve(settings: Settings | None = None) -> None:
     """Serve until a signal says stop; requests that have begun are then answered first."""
     settings = settings or Settings()
     log_as_json(settings.log_level)
+    tracing.open("malgil-api")
     app = create_app(settings)
     server = uvicorn.Server(
         uvicorn.Config(
@@ -34,3 +36,4 @@ def serve(settings: Settings | None = None) -> None:
     gc.collect()
     gc.freeze()  # what is there now stays: looking through it again would hold requests up
     server.run()
+    tracing.close()

@@ -13,6 +13,8 @@ from core.pipelines.offline import decode_batch
 from core.pipelines.respond import Responder
 from core.pipelines.shelf import Models
 from core.queue.messages import Ask, Reply
+from core.tracing import tracing
+from tests.core.collecting import attributes, collecting
 from tests.core.pipelines.small import LANGUAGE, PAIRS, SAID, TALE, every_split, small_plan
 
 
@@ -197,6 +199,20 @@ def test_what_became_of_an_ask_is_logged_under_its_request(scene) -> None:
     assert (answered["request_id"], answered["ask"], answered["batch"]) == ("r-1", "a", 1)
     assert refused["request_id"] == "r-2"
     assert "beam_size" in refused["reason"]
+
+
+def test_what_became_of_an_ask_is_part_of_its_trace(scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    outside = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with collecting(monkeypatch) as spans:
+        scene.answer(ask("a", "안녕하세요", trace=outside))
+        tracing.close()
+    (span,) = spans
+    assert span.name == "answer"
+    assert span.trace_id.hex() == outside.split("-")[1]
+    assert span.parent_span_id.hex() == outside.split("-")[2]
+    assert span.start_time_unix_nano == 99_000_000_000
+    assert attributes(span)["malgil.model"] == "bot"
+    assert attributes(span)["malgil.batch"] == 1
 
 
 def test_models_in_one_batch_of_asks_do_not_disturb_each_other(scene) -> None:

@@ -14,7 +14,9 @@ import redis
 from core.queue.drain import Drain
 from core.queue.messages import INFERENCE_QUEUE, Ask, Candidate, Reply, alive_key
 from core.settings import Settings
+from core.tracing import tracing
 from services.api.app import create_app
+from tests.core.collecting import attributes, collecting
 from tests.services.api.serving import served
 
 
@@ -22,7 +24,7 @@ def answer(drain: Drain, ask: Ask) -> None:
     """Echo an ask; one that says "fail" is refused, one that says "wait" is never answered."""
     text = ask.turns[-1]
     if text == "who":
-        text = ask.request
+        text = f"{ask.request} {ask.trace}".strip()
     if text == "wait":
         return
     if text == "fail":
@@ -78,6 +80,24 @@ def test_a_worker_knows_which_request_an_ask_belongs_to(client: httpx.Client, st
     body = {"model": "m", "text": "who", "stream": stream}
     answer = client.post("/v1/replies", json=body, headers={"x-request-id": "mine-1"})
     assert json.loads(answer.text.strip().rsplit("data: ")[-1])["text"] == "mine-1"
+
+
+def test_an_ask_takes_the_trace_of_its_request_along(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outside = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+    with collecting(monkeypatch) as spans:
+        body = {"model": "m", "text": "who"}
+        answer = client.post("/v1/replies", json=body, headers={"traceparent": outside})
+        tracing.close()
+    (span,) = spans
+    _, trace, parent, _ = answer.json()["text"].split()[1].split("-")
+    assert trace == span.trace_id.hex() == outside.split("-")[1]
+    assert parent == span.span_id.hex()
+    assert span.parent_span_id.hex() == outside.split("-")[2]
+    assert span.name == "POST /v1/replies"
+    assert attributes(span)["http.response.status_code"] == 200
+    assert attributes(span)["malgil.request_id"] == answer.headers["x-request-id"]
 
 
 def test_many_texts_come_back_in_order(client: httpx.Client) -> None:
