@@ -17,7 +17,7 @@ import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
 from core.errors import LeaseLostError
-from core.pipelines.tidy import forget_ended_snapshots
+from core.pipelines.tidy import forget_ended_snapshots, forget_orphans
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP
 from core.storage import corpora, jobs
 from core.storage.tables import Job
@@ -31,6 +31,10 @@ RINGS_AT_ONCE = 4
 WATCH_S = 0.1
 FORGET_HALVES_AFTER = timedelta(hours=1)
 
+FORGET_ORPHANS_AFTER = timedelta(days=1)
+ORPHANS_EVERY_S = 3600.0
+
+_blobs_swept = float("-inf")
 _leaving = threading.Event()
 _busy = threading.Lock()  # one job at a time in one worker
 
@@ -54,10 +58,22 @@ def sweep() -> None:
         waiting = jobs.waiting(session, now=runtime.now())
         corpora.forget_unfinished(session, before=runtime.now() - FORGET_HALVES_AFTER)
     forget_ended_snapshots(runtime.sessions(), runtime.blobs())
+    _sweep_blobs()
     for _ in range(min(waiting, RINGS_AT_ONCE)):
         runtime.doorbell().ring_jobs()
     if runtime.redis().xlen(INBOX):
         runtime.doorbell().ring_inbox()
+
+
+def _sweep_blobs() -> None:
+    """Forget blobs without rows, now and then: whoever goes through a bucket pays for it."""
+    global _blobs_swept  # noqa: PLW0603 (of this process)
+    if time.monotonic() - _blobs_swept < ORPHANS_EVERY_S:
+        return
+    _blobs_swept = time.monotonic()
+    before = runtime.now() - FORGET_ORPHANS_AFTER
+    if orphans := forget_orphans(runtime.sessions(), runtime.blobs(), before=before):
+        log.info("blobs that nothing refers to were deleted", blobs=len(orphans))
 
 
 def _claim() -> Job | None:
