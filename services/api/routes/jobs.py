@@ -16,6 +16,7 @@ from core.storage import checkpoints, corpora, jobs, outlook, pausing, turn
 from core.storage.tables import Corpus, Job, JobKind, JobStatus
 from services.api.deps import NowDep, ResourcesDep
 from services.api.following import LastEventId, follow
+from services.api.once import OnceDep
 from services.api.paging import cut
 from services.api.schemas.fields import AfterId, Before, Limit, Page
 from services.api.schemas.jobs import EventBody, EventPage, JobBody, JobDetail, JobRequest
@@ -24,9 +25,11 @@ from services.api.schemas.problems import problems
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.post("", status_code=201, summary="Queue a training", responses=problems(404, body=True))
+@router.post(
+    "", status_code=201, summary="Queue a training", responses=problems(404, 409, body=True)
+)
 def queue_job(
-    body: JobRequest, response: Response, resources: ResourcesDep, now: NowDep
+    body: JobRequest, response: Response, resources: ResourcesDep, once: OnceDep, now: NowDep
 ) -> JobDetail:
     """Queue a training of a corpus by a recipe, or by a whole plan; overrides go on top.
 
@@ -46,8 +49,10 @@ def queue_job(
             now=now,
         )
         detail = _detail(session, job, now=now)
+        location = f"{router.prefix}/{detail.id}"
+        once.keep(session, detail, location=location)
     resources.doorbell.ring_jobs()  # after the commit, or a worker could look too early
-    response.headers["Location"] = f"{router.prefix}/{detail.id}"
+    response.headers["Location"] = location
     return detail
 
 
