@@ -7,6 +7,7 @@ MalgilError
 │   └── BundleError           a checkpoint file is damaged or of an unknown format
 ├── NotFoundError             no corpus, job, checkpoint or alias of that name
 ├── ConflictError             it exists already, or is in use, or is in the wrong state
+│   └── InProgressError       the same request is being worked on; ask again for its answer
 ├── LeaseLostError            another worker has the job now; stop writing
 └── UnavailableError          something is full, silent or down; a retry can help
     ├── InboxFullError        too many asks are waiting
@@ -58,6 +59,10 @@ class NotFoundError(MalgilError):
 
 class ConflictError(MalgilError):
     """The thing exists already, is in use, or is in a state that does not allow this."""
+
+
+class InProgressError(ConflictError):
+    """The same request is still being worked on; sent again later it brings the answer."""
 
 
 class LeaseLostError(MalgilError):

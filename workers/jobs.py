@@ -19,7 +19,7 @@ from celery.signals import worker_ready, worker_shutting_down
 from core.errors import LeaseLostError
 from core.pipelines.tidy import forget_ended_snapshots, forget_orphans
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP
-from core.storage import corpora, jobs
+from core.storage import corpora, idempotency, jobs
 from core.storage.tables import Job
 from workers import runtime
 from workers.app import app
@@ -57,6 +57,7 @@ def sweep() -> None:
     with runtime.sessions().begin() as session:
         waiting = jobs.waiting(session, now=runtime.now())
         corpora.forget_unfinished(session, before=runtime.now() - FORGET_HALVES_AFTER)
+        idempotency.forget(session, now=runtime.now())
     forget_ended_snapshots(runtime.sessions(), runtime.blobs())
     _sweep_blobs()
     for _ in range(min(waiting, RINGS_AT_ONCE)):

@@ -51,7 +51,12 @@ class ImportRequest(Spec):
 
 
 def import_corpus(
-    files: Files, *, request: ImportRequest, sessions: sessionmaker[Session], now: datetime
+    files: Files,
+    *,
+    request: ImportRequest,
+    sessions: sessionmaker[Session],
+    now: datetime,
+    finishing: Callable[[Session, Corpus], None] = lambda *_: None,
 ) -> Corpus:
     """Make the next version of a corpus out of ``files``, read one after the other.
 
@@ -60,7 +65,8 @@ def import_corpus(
     version or the next. If that leaves nothing to validate on, the source that comes nearest is
     taken for it. Running text keeps its order and is cut: validation and test are its end.
 
-    Lines that cannot be read are left out up to ``request.bad_line_limit``.
+    Lines that cannot be read are left out up to ``request.bad_line_limit``. ``finishing`` is
+    done in the transaction that lets the corpus be seen.
 
     Raises DataError listing the first bad lines where there are more, or where the columns
     cannot be found, and InputError where there are too few examples; nothing is written then.
@@ -83,7 +89,9 @@ def import_corpus(
         with sessions.begin() as session:
             corpora.add_examples(session, corpus.id, chunk)
     with sessions.begin() as session:
-        return corpora.finish(session, corpus.id, bad_lines=bad)
+        corpus = corpora.finish(session, corpus.id, bad_lines=bad)
+        finishing(session, corpus)
+        return corpus
 
 
 def checked_rows(files: Files, request: ImportRequest) -> tuple[int, Iterator[Row]]:

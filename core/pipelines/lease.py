@@ -19,11 +19,12 @@ RENEW_S = 1.0  # at the latest; also how old the progress that people see can be
 
 
 class Lease:
-    """Renews the lease of one attempt from a thread, carries progress, listens for cancel.
+    """Renews the lease of one attempt from a thread, carries progress, listens for wishes.
 
-    A context manager: the thread lives inside it. ``lost`` and ``cancelled`` are read between
-    two pieces of work; ``progress`` is replaced by whoever works, and told with the seconds that
-    the lease is held (``held_s``), so that it shows life even while nothing else in it changes.
+    A context manager: the thread lives inside it. ``lost``, ``cancelled`` and ``paused`` are read
+    between two pieces of work; ``progress`` is replaced by whoever works, and told with the
+    seconds that the lease is held (``held_s``), so that it shows life even while nothing else in
+    it changes.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Lease:
         self.progress: dict[str, Any] = {}
         self.lost = False
         self.cancelled = False
+        self.paused = False
         self._sessions = sessions
         self._lease_s = lease_s
         self._now = now
@@ -61,10 +63,10 @@ class Lease:
             raise LeaseLostError(f"attempt {self.attempt} no longer holds job {self.job_id}")
 
     def tell(self, session: Session) -> None:
-        """Renew the lease, write the progress, hear of a cancel; raises LeaseLostError."""
+        """Renew the lease, write the progress, hear what is wished; raises LeaseLostError."""
         now = self._now()
         held_s = round((now - self._began).total_seconds(), 1)
-        self.cancelled |= jobs.hold(
+        job = jobs.hold(
             session,
             self.job_id,
             attempt=self.attempt,
@@ -72,6 +74,7 @@ class Lease:
             now=now,
             progress={**self.progress, "held_s": held_s},
         )
+        self.cancelled, self.paused = job.cancel_requested, job.pause_requested
 
     def _keep(self) -> None:
         pause_s = 0.0  # that work has begun is told at once

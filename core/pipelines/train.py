@@ -4,32 +4,30 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.data.examples import Example, example_of
-from core.errors import (
-    BundleError,
-    LeaseLostError,
-    MalgilError,
-    NotFoundError,
-    UnavailableError,
-)
+from core.errors import BundleError, LeaseLostError, MalgilError, NotFoundError
 from core.pipelines.learn import Event, Finished, Saved, Stage, learn, said
 from core.pipelines.lease import Lease
+from core.pipelines.patience import DOWN, Patience, reason_of
 from core.pipelines.tidy import forget_blobs, forget_ended_snapshots
 from core.specs import TrainJob, parse
-from core.storage import aliases, checkpoints, corpora, jobs, snapshots
+from core.storage import aliases, checkpoints, corpora, jobs, pausing, snapshots
 from core.storage.blobs import Blobs
-from core.storage.tables import EventKind, Split
+from core.storage.tables import EventKind, Job, Snapshot, Split
 from core.training.events import Divided, Measured, Progress, Started, Validated
 from core.training.state import check_format
 
 log = structlog.get_logger()
+
+Done = TypeVar("Done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,14 +40,14 @@ class Workshop:
     lease_s: float
     now: Callable[[], datetime]
     leaving: Callable[[], bool]  # whether the process should end: snapshot, give back, go
-    outage_s: float = 2.0  # how long an outage of the blob store is waited out
+    outage_s: float = 300.0  # how long database or blob store may be down before we give back
 
 
 def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
     """Work on a job that was claimed as ``attempt``, from its newest snapshot if it has one.
 
-    Ends with the job succeeded, failed or cancelled, or given back to the queue because the
-    process is leaving. Once the lease is lost nothing more is written.
+    Ends with the job succeeded, failed, cancelled or paused, or given back to the queue because
+    the process is leaving or something stays down. Once the lease is lost nothing more is written.
     """
     lease = Lease(
         sessions=workshop.sessions,
@@ -60,14 +58,20 @@ def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
     )
     with lease:
         try:
-            _Training(lease, workshop).run()
+            _work(lease, workshop)
         except LeaseLostError as error:
             log.warning("stopped without writing", reason=str(error))
-        except UnavailableError as error:  # not the job's fault: another attempt can help
-            time.sleep(workshop.outage_s)
-            _give_back(lease, workshop, str(error))
-        except MalgilError as error:
-            _fail(lease, workshop, str(error))
+
+
+def _work(lease: Lease, workshop: Workshop) -> None:
+    try:
+        _Training(lease, workshop).run()
+    except DOWN as error:  # not the job's fault: another attempt can help
+        _give_back(lease, workshop, reason_of(error))
+    except LeaseLostError:
+        raise
+    except MalgilError as error:
+        _fail(lease, workshop, str(error))
 
 
 def _give_back(lease: Lease, workshop: Workshop, reason: str) -> None:
@@ -82,7 +86,15 @@ def _fail(lease: Lease, workshop: Workshop, reason: str) -> None:
     """End the job as failed; its training state is of no more use."""
     with workshop.sessions.begin() as session:
         jobs.fail(session, lease.job_id, attempt=lease.attempt, error=reason, now=workshop.now())
-    forget_ended_snapshots(workshop.sessions, workshop.blobs)
+    _tidy(partial(forget_ended_snapshots, workshop.sessions, workshop.blobs))
+
+
+def _tidy(forget: Callable[[], None]) -> None:
+    """Throw away what is of no more use; what cannot be reached now is left to the sweep."""
+    try:
+        forget()
+    except DOWN as error:
+        log.warning("something is left to the sweep", reason=reason_of(error))
 
 
 class _Training:
@@ -93,14 +105,15 @@ class _Training:
         self.workshop = workshop
         self.saved_at = time.monotonic()
         self.stage = ""
-        with workshop.sessions() as session:
-            job = jobs.get(session, lease.job_id)
-            self.corpus_id = job.corpus_id
-            self.spec = parse(TrainJob, job.spec)
-            self.snapshot = snapshots.of_job(session, lease.job_id)
+        self.patience = Patience(
+            lease, limit_s=workshop.outage_s, leaving=workshop.leaving, tell=self._warn
+        )
+        job, self.snapshot = self.patience.through(self._found)
+        self.corpus_id = job.corpus_id
+        self.spec = parse(TrainJob, job.spec)
 
     def run(self) -> None:
-        """Learn to the end, or until the job is cancelled or the process is leaving."""
+        """Learn to the end, or until the job is to stop or rest or the process is leaving."""
         resume = self._begin()
         events = learn(
             self._examples,
@@ -115,35 +128,52 @@ class _Training:
             if self.lease.cancelled and not isinstance(event, Finished):
                 self._stop()
                 return
+            if self.lease.paused and isinstance(event, Saved | Stage):
+                self._put_aside()
+                return
             if self.workshop.leaving() and isinstance(event, Saved | Stage):
                 _give_back(self.lease, self.workshop, "the worker is leaving")
                 return
+
+    def _found(self) -> tuple[Job, Snapshot | None]:
+        """Return the job and where it can be taken up, once its corpus is seen to be there."""
+        with self.workshop.sessions() as session:
+            job = jobs.get(session, self.lease.job_id)
+            corpora.whole(session, job.corpus_id)
+            return job, snapshots.of_job(session, job.id)
 
     def _begin(self) -> bytes | None:
         """Return the state to go on from, and forget what the curve told beyond that point."""
         state, start, step = None, "starts at the beginning", 0
         if self.snapshot is not None:
             try:
-                found = self.workshop.blobs.get(self.snapshot.blob_key)
+                key = self.snapshot.blob_key
+                found = self.patience.through(lambda: self.workshop.blobs.get(key))
                 check_format(found)  # a newer version may have taken the job over
                 state, step = found, self.snapshot.step
                 start = f"goes on from the snapshot at step {step}"
             except (NotFoundError, BundleError) as error:
                 start += f": the snapshot at step {self.snapshot.step} is lost ({error})"
         attempt = self.lease.attempt
-        with self.workshop.sessions.begin() as session:
-            jobs.forget_metrics_after(session, self.lease.job_id, attempt=attempt, step=step)
-            self._add(session, EventKind.LOG, {"message": f"attempt {attempt} {start}"})
+        job_id = self.lease.job_id
+        self._write(partial(jobs.forget_metrics_after, job_id=job_id, attempt=attempt, step=step))
+        self._log({"message": f"attempt {attempt} {start}"})
         return state
 
     def _due(self) -> bool:
         late = time.monotonic() - self.saved_at >= self.spec.plan.train.snapshot_every_s
-        return late or self.workshop.leaving()
+        return late or self.lease.paused or self.workshop.leaving()
 
     def _examples(self, split: str) -> Iterator[Example]:
-        with self.workshop.sessions() as session:
-            for content in corpora.stream(session, self.corpus_id, Split(split)):
+        after = 0
+        while chunk := self.patience.through(partial(self._chunk, Split(split), after)):
+            for _, content in chunk:
                 yield example_of(content)
+            after = chunk[-1][0]
+
+    def _chunk(self, split: Split, after: int) -> list[tuple[int, dict[str, Any]]]:
+        with self.workshop.sessions() as session:
+            return corpora.chunk(session, self.corpus_id, split, after=after)
 
     def _keep(self, event: Event) -> None:
         match event:
@@ -154,7 +184,7 @@ class _Training:
             case Stage():
                 self._enter(event)
             case Started() | Divided():
-                self._log(said(event))
+                self._log({"message": said(event)})
             case Saved():
                 self._save(event)
             case Finished():
@@ -162,67 +192,99 @@ class _Training:
 
     def _measure(self, event: Measured | Validated) -> None:
         data = asdict(event)
-        step = data.pop("step")
-        with self.workshop.sessions.begin() as session:
-            self._add(session, EventKind.METRICS, data, step=step)
+        step, again = data.pop("step"), False
+
+        def tell(session: Session) -> None:
+            nonlocal again  # a connection can break after the commit
+            if not (again and jobs.has_measured(session, job_id, step=step, data=data)):
+                again = True
+                self._add(session, EventKind.METRICS, data, step=step)
+
+        job_id = self.lease.job_id
+        self._write(tell)
 
     def _enter(self, stage: Stage) -> None:
         self.lease.progress = {**self.lease.progress, "stage": stage.name, "detail": stage.detail}
         if stage.name != self.stage:
             self.stage = stage.name
-            with self.workshop.sessions.begin() as session:
-                data = {"stage": stage.name, "message": f"{stage.name}: {stage.detail}"}
-                self._add(session, EventKind.LOG, data)
+            self._log({"stage": stage.name, "message": f"{stage.name}: {stage.detail}"})
 
-    def _log(self, message: str) -> None:
+    def _log(self, data: dict[str, Any]) -> None:
+        self._write(partial(self._add, kind=EventKind.LOG, data=data))
+
+    def _warn(self, message: str) -> None:
+        """Tell of an outage; the one word that is not waited for."""
         with self.workshop.sessions.begin() as session:
-            self._add(session, EventKind.LOG, {"message": message})
+            self._add(session, EventKind.LOG, {"level": "warn", "message": message})
 
     def _save(self, event: Saved) -> None:
         """Blob first, then the row under the attempt; the snapshot before it is thrown away."""
-        key = self.workshop.blobs.put(event.data)
-        with self.workshop.sessions.begin() as session:
-            before = snapshots.put(
-                session,
-                self.lease.job_id,
+        key = self._put(event.data)
+        before = self._write(
+            partial(
+                snapshots.put,
+                job_id=self.lease.job_id,
                 attempt=self.lease.attempt,
                 step=event.step,
                 blob_key=key,
                 bytes_=len(event.data),
                 now=self.workshop.now(),
             )
+        )
         if before is not None:
-            forget_blobs(self.workshop.sessions, self.workshop.blobs, [before])
+            _tidy(partial(forget_blobs, self.workshop.sessions, self.workshop.blobs, [before]))
         self.saved_at = time.monotonic()
 
     def _finish(self, event: Finished) -> None:
+        """Keep the bundle, and then all that tells of it at once."""
+        key = self._put(event.data)
+        self._write(partial(self._succeed, event=event, key=key))
+        self._forget_snapshots()
+
+    def _succeed(self, session: Session, *, event: Finished, key: str) -> None:
         """Checkpoint, alias and end state in one transaction: all of it happens, once, or none."""
         now = self.workshop.now()
-        key = self.workshop.blobs.put(event.data)
-        with self.workshop.sessions.begin() as session:
-            self.lease.tell(session)
-            checkpoint = checkpoints.add(
-                session,
-                job_id=self.lease.job_id,
-                step=event.step,
-                spec=self.spec.plan.model_dump(mode="json"),
-                metrics=event.metrics,
-                report=event.report,
-                blob_key=key,
-                bytes_=len(event.data),
-                now=now,
-            )
-            if self.spec.promote_to is not None:
-                aliases.promote(session, self.spec.promote_to, checkpoint.id, now=now)
-            jobs.succeed(session, self.lease.job_id, attempt=self.lease.attempt, now=now)
-        forget_ended_snapshots(self.workshop.sessions, self.workshop.blobs)
+        self.lease.tell(session)
+        checkpoint = checkpoints.add(
+            session,
+            job_id=self.lease.job_id,
+            step=event.step,
+            spec=self.spec.plan.model_dump(mode="json"),
+            metrics=event.metrics,
+            report=event.report,
+            blob_key=key,
+            bytes_=len(event.data),
+            now=now,
+        )
+        if self.spec.promote_to is not None:
+            aliases.promote(session, self.spec.promote_to, checkpoint.id, now=now)
+        jobs.succeed(session, self.lease.job_id, attempt=self.lease.attempt, now=now)
 
     def _stop(self) -> None:
-        with self.workshop.sessions.begin() as session:
-            jobs.stop(
-                session, self.lease.job_id, attempt=self.lease.attempt, now=self.workshop.now()
-            )
-        forget_ended_snapshots(self.workshop.sessions, self.workshop.blobs)
+        self._write(self._ending(jobs.stop))
+        self._forget_snapshots()
+
+    def _put_aside(self) -> None:
+        self._write(self._ending(pausing.put_aside))
+
+    def _ending(self, end: Callable[..., None]) -> Callable[[Session], None]:
+        now = self.workshop.now()
+        return partial(end, job_id=self.lease.job_id, attempt=self.lease.attempt, now=now)
+
+    def _forget_snapshots(self) -> None:
+        _tidy(partial(forget_ended_snapshots, self.workshop.sessions, self.workshop.blobs))
+
+    def _put(self, data: bytes) -> str:
+        return self.patience.through(lambda: self.workshop.blobs.put(data))
+
+    def _write(self, work: Callable[[Session], Done]) -> Done:
+        """Do ``work`` in a transaction of its own, when the database is there."""
+
+        def transaction() -> Done:
+            with self.workshop.sessions.begin() as session:
+                return work(session)
+
+        return self.patience.through(transaction)
 
     def _add(
         self, session: Session, kind: EventKind, data: dict[str, Any], step: int | None = None

@@ -29,11 +29,22 @@ def end(
 ) -> None:
     """Bring a locked job into an end state."""
     job.status, job.lease_until, job.ended_at = status, None, now
+    job.pause_requested = False
     if error is None:
         tell_state(session, job, now=now)
         return
     job.error = storable(error)
     tell_state(session, job, now=now, error=job.error)
+
+
+def release(session: Session, job: Job, *, now: datetime) -> None:
+    """Let go of a locked job: it goes back into the queue, or rests or ends if that was asked."""
+    if job.cancel_requested:
+        end(session, job, JobStatus.CANCELLED, now=now)
+        return
+    job.status = JobStatus.PAUSED if job.pause_requested else JobStatus.QUEUED
+    job.lease_until, job.worker, job.pause_requested = None, None, False
+    tell_state(session, job, now=now)
 
 
 def tell_state(session: Session, job: Job, *, now: datetime, **details: Any) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.errors import ConflictError, NotFoundError
+from core.errors import ConflictError, InputError, NotFoundError
 from core.storage.paging import newest_first
 from core.storage.session import locked
 from core.storage.tables import Corpus, CorpusKind, Example, Job, Split
@@ -116,6 +116,27 @@ def find(session: Session, ref: str) -> Corpus:
     return corpus
 
 
+def whole(session: Session, corpus_id: UUID) -> Corpus:
+    """Return a corpus to learn from, all of which is there.
+
+    Raises NotFoundError, and InputError when examples have vanished.
+    """
+    corpus = _by_id(session, str(corpus_id))
+    if corpus is None:
+        raise NotFoundError("corpus", corpus_id)
+    count = select(Example.split, func.count()).where(Example.corpus_id == corpus_id)
+    left = dict(session.execute(count.group_by(Example.split)).all())
+    told = {"train": corpus.train_count, "valid": corpus.valid_count, "test": corpus.test_count}
+    for split, imported in told.items():
+        found = left.get(Split(split), 0)
+        if found < imported:
+            raise InputError(
+                f"The corpus {corpus.name}@{corpus.version} ({corpus_id}) has lost examples: "
+                f"{found} of {imported} for {split} are left."
+            )
+    return corpus
+
+
 def page(session: Session, *, before: UUID | None, limit: int) -> list[Corpus]:
     """List what is ready, newest first; ``before`` is the last id of the page before."""
     return newest_first(session, Corpus, Corpus.ready.is_(True), before=before, limit=limit)
@@ -133,22 +154,29 @@ def examples(
     return sorted(found, key=lambda example: example.id)[:limit]
 
 
+def chunk(
+    session: Session, corpus_id: UUID, split: Split, *, after: int = 0
+) -> list[tuple[int, dict[str, Any]]]:
+    """Return (id, content) of the next examples of a split, from the one after ``after`` on."""
+    query = (
+        select(Example.id, Example.content)
+        .where(Example.corpus_id == corpus_id, Example.split == split, Example.id > after)
+        .order_by(Example.id)
+        .limit(CHUNK)
+    )
+    return [(id_, content) for id_, content in session.execute(query)]
+
+
 def stream(session: Session, corpus_id: UUID, split: Split) -> Iterator[dict[str, Any]]:
     """Yield the contents of one split in the order of the file, few in memory at a time.
 
     Each chunk is a query of its own, so a slow reader holds up nobody and may commit in between.
     """
     after = 0
-    query = (
-        select(Example.id, Example.content)
-        .where(Example.corpus_id == corpus_id, Example.split == split)
-        .order_by(Example.id)
-        .limit(CHUNK)
-    )
-    while chunk := session.execute(query.where(Example.id > after)).all():
-        for _, content in chunk:
+    while found := chunk(session, corpus_id, split, after=after):
+        for _, content in found:
             yield content
-        after = chunk[-1][0]
+        after = found[-1][0]
 
 
 def delete(session: Session, corpus_id: UUID) -> None:

@@ -9,17 +9,16 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.errors import ConflictError, NotFoundError
-from core.storage.attempts import end, held, storable, tell, tell_state
+from core.storage.attempts import end, held, release, storable, tell, tell_state
 from core.storage.paging import newest_first
 from core.storage.session import locked
 from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus
-
-TURN = (Job.priority.desc(), Job.created_at, Job.id)
+from core.storage.turn import TURN
 
 
 def enqueue(
@@ -68,13 +67,15 @@ def claim_next(
     """Take the next job that waits or whose lease ran out; None when there is none.
 
     A lease that ran out is a death. On the way, jobs at their last one, ``max_deaths`` of them
-    without progress, are failed and cancelled ones ended: commit even after None.
+    without progress, are failed, cancelled ones ended and paused ones put aside: commit even after
+    None.
     """
     _end_hopeless(session, max_deaths=max_deaths, now=now)
     free = or_(
         Job.status == JobStatus.QUEUED, and_(_lease_ran_out(now), Job.deaths + 1 < max_deaths)
     )
-    choice = select(Job.id).where(free, ~Job.cancel_requested).order_by(*TURN).limit(1)
+    wanted = (~Job.cancel_requested, ~Job.pause_requested)
+    choice = select(Job.id).where(free, *wanted).order_by(*TURN).limit(1)
     job = session.scalars(
         update(Job)
         .where(Job.id == locked(choice, skip_locked=True).scalar_subquery())
@@ -102,8 +103,8 @@ def hold(
     lease_s: float,
     now: datetime,
     progress: dict[str, Any] | None = None,
-) -> bool:
-    """Renew the lease, note ``progress`` if given, and return whether to stop: cancel was asked.
+) -> Job:
+    """Renew the lease and note ``progress`` if given; the job says whether it is to stop or rest.
 
     Raises LeaseLostError.
     """
@@ -112,7 +113,7 @@ def hold(
     if progress is not None:
         job.progress = progress
     session.flush()
-    return job.cancel_requested
+    return job
 
 
 def succeed(session: Session, job_id: UUID, *, attempt: int, now: datetime) -> None:
@@ -133,11 +134,11 @@ def stop(session: Session, job_id: UUID, *, attempt: int, now: datetime) -> None
 def give_back(session: Session, job_id: UUID, *, attempt: int, reason: str, now: datetime) -> None:
     """Let another worker go on with the job at once, because this one is leaving.
 
-    If cancel was asked, the job ends here. Raises LeaseLostError.
+    If cancel or pause was asked, the job ends or rests instead. Raises LeaseLostError.
     """
     job = held(session, job_id, attempt)
     _warn(session, job, reason, now=now)
-    _queue_again(session, job, now=now)
+    release(session, job, now=now)
 
 
 def report_death(
@@ -152,7 +153,7 @@ def report_death(
     """Let another worker go on with the job at once, because this one died.
 
     At the last of ``max_deaths`` without progress it is failed with ``reason`` instead, and if
-    cancel was asked it ends here. Raises LeaseLostError.
+    cancel or pause was asked it ends or rests. Raises LeaseLostError.
     """
     job = held(session, job_id, attempt)
     _warn(session, job, reason, now=now)
@@ -160,18 +161,18 @@ def report_death(
     if job.deaths >= max_deaths and not job.cancel_requested:
         _give_up(session, job, reason, now=now)
     else:
-        _queue_again(session, job, now=now)
+        release(session, job, now=now)
 
 
 def cancel(session: Session, job_id: UUID, *, now: datetime) -> Job:
-    """End a waiting job at once, or ask the worker of a running one to stop.
+    """End a waiting or resting job at once, or ask the worker of a running one to stop.
 
     Raises NotFoundError, and ConflictError when the job has ended already.
     """
     job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
     if job is None:
         raise NotFoundError("job", job_id)
-    if job.status == JobStatus.QUEUED:
+    if job.status in {JobStatus.QUEUED, JobStatus.PAUSED}:
         end(session, job, JobStatus.CANCELLED, now=now)
     elif job.status == JobStatus.RUNNING:
         job.cancel_requested = True
@@ -179,21 +180,6 @@ def cancel(session: Session, job_id: UUID, *, now: datetime) -> Job:
     else:
         raise ConflictError(f"The job has ended already: {job.status}.")
     return job
-
-
-def position(session: Session, job: Job) -> int | None:
-    """Return how many waiting jobs go before this one; None when it is not waiting."""
-    if job.status != JobStatus.QUEUED:
-        return None
-    ahead = or_(
-        Job.priority > job.priority,
-        and_(
-            Job.priority == job.priority,
-            tuple_(Job.created_at, Job.id) < (job.created_at, job.id),
-        ),
-    )
-    query = select(func.count()).select_from(Job).where(Job.status == JobStatus.QUEUED, ahead)
-    return session.scalars(query).one()
 
 
 def waiting(session: Session, *, now: datetime) -> int:
@@ -230,6 +216,12 @@ def events(session: Session, job_id: UUID, *, after: int = 0, limit: int) -> lis
     return list(session.scalars(query.order_by(JobEvent.id).limit(limit)))
 
 
+def has_measured(session: Session, job_id: UUID, *, step: int, data: dict[str, Any]) -> bool:
+    """Return whether just these figures of a step have been told already."""
+    query = select(JobEvent.data).where(JobEvent.job_id == job_id, JobEvent.step == step)
+    return data in session.scalars(query.where(JobEvent.kind == EventKind.METRICS)).all()
+
+
 def forget_metrics_after(session: Session, job_id: UUID, *, attempt: int, step: int) -> None:
     """Drop the figures beyond ``step``: a run resumed there tells them again.
 
@@ -248,29 +240,22 @@ def _lease_ran_out(now: datetime) -> ColumnElement[bool]:
 
 
 def _end_hopeless(session: Session, *, max_deaths: int, now: datetime) -> None:
-    cancelled = and_(Job.cancel_requested, or_(Job.status == JobStatus.QUEUED, _lease_ran_out(now)))
+    idle = or_(Job.status == JobStatus.QUEUED, _lease_ran_out(now))
+    asked = and_(or_(Job.cancel_requested, Job.pause_requested), idle)
     dead = and_(_lease_ran_out(now), Job.deaths + 1 >= max_deaths)
-    query = select(Job).where(or_(cancelled, dead)).order_by(*TURN)
+    query = select(Job).where(or_(asked, dead)).order_by(*TURN)
     for job in session.scalars(locked(query, skip_locked=True)).all():
-        if job.cancel_requested:
-            end(session, job, JobStatus.CANCELLED, now=now)
-        else:
-            job.deaths += 1
+        job.deaths += job.status == JobStatus.RUNNING and not job.cancel_requested
+        if job.deaths >= max_deaths and not job.cancel_requested:
             _give_up(session, job, "its worker fell silent.", now=now)
+        else:
+            release(session, job, now=now)
 
 
 def _give_up(session: Session, job: Job, reason: str, *, now: datetime) -> None:
     deaths = "a death" if job.deaths == 1 else f"{job.deaths} deaths"
     error = f"Given up after {deaths} without progress: {reason}"
     end(session, job, JobStatus.FAILED, now=now, error=error)
-
-
-def _queue_again(session: Session, job: Job, *, now: datetime) -> None:
-    if job.cancel_requested:
-        end(session, job, JobStatus.CANCELLED, now=now)
-        return
-    job.status, job.lease_until, job.worker = JobStatus.QUEUED, None, None
-    tell_state(session, job, now=now)
 
 
 def _warn(session: Session, job: Job, reason: str, *, now: datetime) -> None:

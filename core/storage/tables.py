@@ -19,6 +19,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -97,6 +98,7 @@ class JobStatus(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -189,6 +191,7 @@ class Job(Base):
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(128))
     cancel_requested: Mapped[bool] = mapped_column(default=False)
+    pause_requested: Mapped[bool] = mapped_column(default=False, server_default=false())
     progress: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     error: Mapped[str | None]
     created_at: Mapped[datetime]
@@ -294,6 +297,22 @@ class Turn(Base):
     role: Mapped[Role] = mapped_column(_words(Role))
     text: Mapped[str]
     score: Mapped[float | None]
+    created_at: Mapped[datetime]
+
+
+class IdempotencyKey(Base):
+    """A request that a client may send again, and what it was answered once that is certain."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (Index(None, "created_at"),)
+
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))  # sha256 of what was asked
+    holder: Mapped[UUID]  # which of those that sent it is worked on
+    held_until: Mapped[datetime]  # a request whose process died is free again after this
+    status: Mapped[int | None]  # none while it is worked on
+    location: Mapped[str | None]
+    body: Mapped[str | None]
     created_at: Mapped[datetime]
 
 

@@ -14,6 +14,7 @@ from services.api import docs, errors
 from services.api.answers import Answers
 from services.api.figures import Figures
 from services.api.frame import BodyLimit, Frame
+from services.api.once import Answered, replay
 from services.api.origin import OwnPagesOnly
 from services.api.resources import Opener, open_resources
 from services.api.routes import (
@@ -92,6 +93,7 @@ def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAP
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(Frame, figures=app.state.figures)
     errors.install(app)
+    app.add_exception_handler(Answered, replay)
     for router in ROUTERS:
         app.include_router(router)
     docs.install(app)

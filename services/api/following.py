@@ -17,7 +17,7 @@ from services.api.schemas.jobs import EventBody
 
 POLL_S = 0.5
 PAGE = 500  # events fetched at once
-RUNNING = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
+OPEN = frozenset({JobStatus.QUEUED, JobStatus.RUNNING, JobStatus.PAUSED})
 
 LastEventId = Annotated[
     int | None, Header(ge=0, le=LARGEST_ID, description="Set by a browser that reconnects.")
@@ -42,12 +42,12 @@ async def follow(
             yield _sent(event)
         if len(found) == PAGE and not ended:
             continue
-        if (ended or job.status in RUNNING) and _is_news(job.progress, told):
+        if (ended or job.status in OPEN) and _is_news(job.progress, told):
             told = job.progress
             yield ServerSentEvent(data=told, event="progress")
         if ended:
             yield _sent(found[-1])
-        if ended or job.status not in RUNNING:
+        if ended or job.status not in OPEN:
             return
         await anyio.sleep(POLL_S)
 
@@ -59,7 +59,7 @@ def _sent(event: JobEvent) -> ServerSentEvent:
 
 
 def _is_end(event: JobEvent) -> bool:
-    return event.kind is EventKind.STATE and event.data["status"] not in RUNNING
+    return event.kind is EventKind.STATE and event.data["status"] not in OPEN
 
 
 def _is_news(progress: dict[str, Any] | None, told: dict[str, Any] | None) -> bool:

@@ -1,11 +1,14 @@
 """The API over HTTP, as the commands use it."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
+from itertools import chain, repeat
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import httpx
 from pydantic import ValidationError
@@ -15,6 +18,10 @@ from services.cli.failures import Exit, Failure, from_problem
 
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 PATIENT = httpx.Timeout(None, connect=5.0)  # an import of a large file takes as long as it takes
+PATIENCE_S = 30.0  # for a server that broke off, when asking again cannot make anything twice
+PAUSES_S = (0.2, 0.5, 1.0, 2.0)  # between two tries; the last one repeats
+BROKEN = (httpx.NetworkError, httpx.RemoteProtocolError)
+IN_PROGRESS = "urn:malgil:problem:in-progress"
 PAGE = 200  # rows asked for at once; the API gives no more
 
 
@@ -46,6 +53,44 @@ class Client:
 
         ``body`` goes as JSON; ``form`` and ``files`` go as multipart, without a time limit.
         """
+        return self._send(method, path, body=body, params=params, form=form, files=files)
+
+    def make(
+        self,
+        path: str,
+        *,
+        method: str = "POST",
+        body: Any = None,
+        form: Mapping[str, Any] | None = None,
+        files: Any = None,
+    ) -> Any:
+        """Do as ``ask`` does for what makes something, and makes it once.
+
+        It carries a key, so that it can be sent again where the connection broke before the
+        answer came, for ``PATIENCE_S`` seconds.
+        """
+        key, began = {"Idempotency-Key": str(uuid4())}, time.monotonic()
+        for tries, pause_s in enumerate(chain(PAUSES_S, repeat(PAUSES_S[-1]))):
+            try:
+                return self._send(method, path, body=body, form=form, files=files, headers=key)
+            except Failure as failure:
+                late = time.monotonic() - began + pause_s > PATIENCE_S
+                if late or not _may_come(failure, first=tries == 0):
+                    raise
+            time.sleep(pause_s)
+        raise AssertionError("pauses never end")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        form: Mapping[str, Any] | None = None,
+        files: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         with self._failing():
             response = self._http.request(
                 method,
@@ -54,6 +99,7 @@ class Client:
                 params={key: value for key, value in (params or {}).items() if value is not None},
                 data=form,
                 files=files,
+                headers=headers,
                 timeout=PATIENT if files else TIMEOUT,
             )
         if not response.is_success:
@@ -141,6 +187,13 @@ def settings(**given: Any) -> Settings:
 def connect() -> Client:
     """Return a client of the server that the environment names."""
     return Client(settings().api_url)
+
+
+def _may_come(failure: Failure, *, first: bool) -> bool:
+    """Say whether the answer can still be had; where no server was from the first, it cannot."""
+    if isinstance(failure.__cause__, httpx.ConnectError):
+        return not first
+    return isinstance(failure.__cause__, BROKEN) or failure.problem.get("type") == IN_PROGRESS
 
 
 def _is_local(url: str) -> bool:

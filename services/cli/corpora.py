@@ -160,7 +160,7 @@ def upload(
             ("file", (file.name, opened.enter_context(_Counted(file, progress, task))))
             for file in files
         ]
-        return client.ask("POST", path, form=told, files=parts)
+        return client.make(path, form=told, files=parts)
 
 
 class _Counted(FileIO):

@@ -117,7 +117,7 @@ class Demo:
         corpus = upload(client, "/v1/corpora", self.files, self.screen, form)
         self._say(f"{corpus['train_count']} examples to learn, {corpus['valid_count']} held out")
         body = {"kind": "train", "corpus": CORPUS, "recipe": RECIPE, "promote_to": MODEL}
-        job = client.ask("POST", "/v1/jobs", body=body)
+        job = client.make("/v1/jobs", body=body)
         self._say(f"Training {MODEL} as job {job['id']}")
         watch(client, job["id"], self.screen, name=MODEL)
         self._say("Asking what it was taught")

@@ -10,7 +10,7 @@ from services.cli.options import JsonFlag, Limit
 from services.cli.screen import Screen, facts, moment, table
 from services.cli.watching import show_end, watch_or_leave
 
-app = typer.Typer(help="Look at jobs, watch one, cancel one.", no_args_is_help=True)
+app = typer.Typer(help="Look at jobs, watch one, pause or cancel one.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job.")]
 
@@ -20,6 +20,7 @@ class Status(StrEnum):
 
     QUEUED = "queued"
     RUNNING = "running"
+    PAUSED = "paused"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -36,7 +37,7 @@ def list_(
     with connect() as client:
         wanted = status.value if status else None
         rows = client.rows("/v1/jobs", limit=limit, status=wanted)
-    columns = ("job", "status", "recipe", "model", "step", "queued", "ended")
+    columns = ("job", "status", "recipe", "model", "step", "queued", "ended", "expected")
     screen.result({"data": rows}, table(columns, map(_row, rows)))
 
 
@@ -63,12 +64,31 @@ def watch_(job: JobId, as_json: JsonFlag = False) -> None:
 
 @app.command()
 def cancel(job: JobId, as_json: JsonFlag = False) -> None:
-    """Cancel a job: at once if it waits, after its present step if it runs."""
+    """Cancel a job: at once if it waits or rests, after its present step if it runs."""
     screen = Screen(as_json=as_json)
     with connect() as client:
         found = client.ask("POST", f"/v1/jobs/{job}/cancel")
     ended = found["status"] == "cancelled"
     screen.result(found, "Cancelled." if ended else "Its worker was asked to stop.")
+
+
+@app.command()
+def pause(job: JobId, as_json: JsonFlag = False) -> None:
+    """Pause a job: at once if it waits, after its next snapshot if it runs."""
+    screen = Screen(as_json=as_json)
+    with connect() as client:
+        found = client.ask("POST", f"/v1/jobs/{job}/pause")
+    resting = found["status"] == "paused"
+    screen.result(found, "Paused." if resting else "Its worker was asked to put it aside.")
+
+
+@app.command()
+def resume(job: JobId, as_json: JsonFlag = False) -> None:
+    """Let a paused job go on: it waits for its turn again."""
+    screen = Screen(as_json=as_json)
+    with connect() as client:
+        found = client.ask("POST", f"/v1/jobs/{job}/resume")
+    screen.result(found, "Queued again." if found["status"] == "queued" else "It goes on.")
 
 
 def job_facts(job: dict[str, Any]) -> Any:
@@ -92,6 +112,8 @@ def job_facts(job: dict[str, Any]) -> Any:
             ("queued", moment(job["created_at"])),
             ("started", moment(job["started_at"]) or None),
             ("ended", moment(job["ended_at"]) or None),
+            ("starts about", moment(job["expected_start_at"]) or None),
+            ("ends about", moment(job["expected_end_at"]) or None),
         ]
     )
 
@@ -105,7 +127,16 @@ def _row(job: dict[str, Any]) -> tuple[object, ...]:
         _step(job["progress"] or {}),
         moment(job["created_at"]),
         moment(job["ended_at"]),
+        _expected(job),
     )
+
+
+def _expected(job: dict[str, Any]) -> str:
+    """Return what comes next of a job, and about when."""
+    start, end = job["expected_start_at"], job["expected_end_at"]
+    if start:
+        return f"start {moment(start)}"
+    return f"end {moment(end)}" if end else ""
 
 
 def _step(progress: dict[str, Any]) -> str:

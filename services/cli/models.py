@@ -76,7 +76,7 @@ def promote(
     screen = Screen(as_json=as_json)
     with connect() as client:
         body = {"checkpoint": _id_of(client, checkpoint)}
-        alias = client.ask("PUT", f"/v1/aliases/{name}", body=body)
+        alias = client.make(f"/v1/aliases/{name}", method="PUT", body=body)
     screen.result(alias, f"{name} is now {alias['checkpoint_id']}.")
 
 
@@ -85,7 +85,7 @@ def rollback(name: Name, as_json: JsonFlag = False) -> None:
     """Let a name mean again what it meant before; repeat to go further back."""
     screen = Screen(as_json=as_json)
     with connect() as client:
-        alias = client.ask("POST", f"/v1/aliases/{name}/rollback")
+        alias = client.make(f"/v1/aliases/{name}/rollback")
     screen.result(alias, f"{name} is {alias['checkpoint_id']} again.")
 
 
@@ -131,7 +131,7 @@ def import_(
         checkpoint = upload(client, "/v1/checkpoints", [file], screen, {})
         if promote_to:
             body = {"checkpoint": checkpoint["id"]}
-            client.ask("PUT", f"/v1/aliases/{promote_to}", body=body)
+            client.make(f"/v1/aliases/{promote_to}", method="PUT", body=body)
     named = f" as {promote_to}" if promote_to else ""
     screen.result(checkpoint, f"Imported checkpoint {checkpoint['id']}{named}.")
 

@@ -40,11 +40,11 @@ def chat(model: Model, decode: Decoding = None, as_json: JsonFlag = False) -> No
 
 
 def _start(client: Client, model: str) -> str:
-    return str(client.ask("POST", "/v1/conversations", body={"model": model})["id"])
+    return str(client.make("/v1/conversations", body={"model": model})["id"])
 
 
 def _turn(client: Client, talk: str, body: dict[str, Any], screen: Screen) -> None:
-    answer = client.ask("POST", f"/v1/conversations/{talk}/turns", body=body)
+    answer = client.make(f"/v1/conversations/{talk}/turns", body=body)
     reply = answer["reply"]
     if screen.as_json:
         screen.line({"conversation": talk, "text": body["text"], "reply": reply})

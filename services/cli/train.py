@@ -45,7 +45,7 @@ def train(
         "priority": priority,
     }
     with connect() as client:
-        job = client.ask("POST", "/v1/jobs", body=body)
+        job = client.make("/v1/jobs", body=body)
         if not watching:
             screen.result(job, job_facts(job))
             return

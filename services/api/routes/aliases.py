@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from core.storage import aliases
 from core.storage.tables import Alias
 from services.api.deps import NowDep, ResourcesDep
+from services.api.once import OnceDep
 from services.api.schemas.fields import NewName
 from services.api.schemas.models import (
     AliasBody,
@@ -41,18 +42,24 @@ def show_alias(name: AliasName, resources: ResourcesDep) -> AliasDetail:
     "/{name}", summary="Point an alias to a checkpoint", responses=problems(404, 409, body=True)
 )
 def promote_alias(
-    name: AliasName, body: AliasRequest, resources: ResourcesDep, now: NowDep
+    name: AliasName, body: AliasRequest, resources: ResourcesDep, once: OnceDep, now: NowDep
 ) -> AliasDetail:
     """Make the alias, or point it elsewhere. 404 unknown checkpoint."""
     with resources.sessions.begin() as session:
-        return _detail(session, aliases.promote(session, name, body.checkpoint, now=now))
+        detail = _detail(session, aliases.promote(session, name, body.checkpoint, now=now))
+        once.keep(session, detail, status=200)
+    return detail
 
 
 @router.post("/{name}/rollback", summary="Roll an alias back", responses=problems(404, 409))
-def roll_back_alias(name: AliasName, resources: ResourcesDep, now: NowDep) -> AliasDetail:
+def roll_back_alias(
+    name: AliasName, resources: ResourcesDep, once: OnceDep, now: NowDep
+) -> AliasDetail:
     """Point it to where it pointed before; again, and it goes back further. 409 at the start."""
     with resources.sessions.begin() as session:
-        return _detail(session, aliases.rollback(session, name, now=now))
+        detail = _detail(session, aliases.rollback(session, name, now=now))
+        once.keep(session, detail, status=200)
+    return detail
 
 
 @router.delete("/{name}", status_code=204, summary="Remove an alias", responses=problems(404))

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from core.storage import checkpoints
 from services.api.bundles import read_notes
 from services.api.deps import NowDep, ResourcesDep
+from services.api.once import OnceDep
 from services.api.paging import cut
 from services.api.schemas.fields import Before, Limit, Page
 from services.api.schemas.models import CheckpointBody, CheckpointUpload
@@ -34,11 +35,12 @@ def list_checkpoints(
     return Page[CheckpointBody](data=data, next=following)
 
 
-@router.post("", status_code=201, summary="Upload a checkpoint", responses=problems(body=True))
+@router.post("", status_code=201, summary="Upload a checkpoint", responses=problems(409, body=True))
 def upload_checkpoint(
     form: Annotated[CheckpointUpload, Form()],
     response: Response,
     resources: ResourcesDep,
+    once: OnceDep,
     now: NowDep,
 ) -> CheckpointBody:
     """Take over a checkpoint file from another house; 422 if it is damaged or unknown."""
@@ -62,8 +64,11 @@ def upload_checkpoint(
             bytes_=bytes_,
             now=now,
         )
-    response.headers["Location"] = f"{router.prefix}/{checkpoint.id}"
-    return CheckpointBody.model_validate(checkpoint)
+        body = CheckpointBody.model_validate(checkpoint)
+        location = f"{router.prefix}/{checkpoint.id}"
+        once.keep(session, body, location=location)
+    response.headers["Location"] = location
+    return body
 
 
 @router.get("/{checkpoint_id}", summary="Show a checkpoint", responses=problems(404))

@@ -11,6 +11,7 @@ from core.errors import ConflictError
 from core.storage import conversations
 from core.storage.tables import Conversation, Role
 from services.api.deps import AnswersDep, NowDep, ResourcesDep
+from services.api.once import OnceDep
 from services.api.paging import cut
 from services.api.schemas.fields import Before, Limit, Page
 from services.api.schemas.problems import problems
@@ -28,15 +29,25 @@ router = APIRouter(prefix="/v1/conversations", tags=["conversations"])
 READ_BACK = 16  # turns: no plan lets its model read more
 
 
-@router.post("", status_code=201, summary="Start a conversation", responses=problems(body=True))
+@router.post(
+    "", status_code=201, summary="Start a conversation", responses=problems(409, body=True)
+)
 def start_conversation(
-    body: ConversationRequest, response: Response, resources: ResourcesDep, now: NowDep
+    body: ConversationRequest,
+    response: Response,
+    resources: ResourcesDep,
+    once: OnceDep,
+    now: NowDep,
 ) -> ConversationBody:
     """Start a talk with a model; whether there is such a model shows at the first turn."""
     with resources.sessions.begin() as session:
-        started = conversations.start(session, model=body.model, now=now)
-    response.headers["Location"] = f"{router.prefix}/{started.id}"
-    return ConversationBody.model_validate(started)
+        started = ConversationBody.model_validate(
+            conversations.start(session, model=body.model, now=now)
+        )
+        location = f"{router.prefix}/{started.id}"
+        once.keep(session, started, location=location)
+    response.headers["Location"] = location
+    return started
 
 
 @router.get("", summary="List the conversations", responses=problems(404))
@@ -69,6 +80,7 @@ def add_turn(
     body: TurnRequest,
     resources: ResourcesDep,
     answers: AnswersDep,
+    once: OnceDep,
     now: NowDep,
 ) -> TurnReply:
     """Answer the user's turn in the light of those before; both are stored once the reply is there.
@@ -103,7 +115,9 @@ def add_turn(
             score=reply.score,
             now=now,
         )
-    return TurnReply(turn=TurnBody.model_validate(turn), reply=reply)
+        said_now = TurnReply(turn=TurnBody.model_validate(turn), reply=reply)
+        once.keep(session, said_now)
+    return said_now
 
 
 @router.delete(

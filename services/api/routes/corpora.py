@@ -3,11 +3,13 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Path, Query, Response
+from sqlalchemy.orm import Session
 
 from core.pipelines.importing import import_corpus
 from core.storage import corpora
-from core.storage.tables import Split
+from core.storage.tables import Corpus, Split
 from services.api.deps import NowDep, ResourcesDep
+from services.api.once import OnceDep
 from services.api.paging import cut
 from services.api.schemas.corpora import CorpusBody, CorpusUpload, ExampleBody, ExamplePage
 from services.api.schemas.fields import AfterId, Before, CorpusRef, Limit, Page
@@ -28,19 +30,25 @@ def upload_corpus(
     form: Annotated[CorpusUpload, Form()],
     response: Response,
     resources: ResourcesDep,
+    once: OnceDep,
     now: NowDep,
 ) -> CorpusBody:
     """Read one or more files into the next version of a corpus; all of it or nothing.
 
     422 lists the first lines that cannot be read, if there are more than may be left out.
     """
+
+    def keep(session: Session, corpus: Corpus) -> None:
+        once.keep(session, CorpusBody.model_validate(corpus), location=_place(corpus))
+
     corpus = import_corpus(
         [(upload.filename or "file", upload.file) for upload in form.file],
         request=form.request(),
         sessions=resources.sessions,
         now=now,
+        finishing=keep,
     )
-    response.headers["Location"] = f"{router.prefix}/{corpus.id}"
+    response.headers["Location"] = _place(corpus)
     return CorpusBody.model_validate(corpus)
 
 
@@ -83,3 +91,7 @@ def delete_corpus(ref: Ref, resources: ResourcesDep) -> None:
     """Delete one version with all its examples; 409 while jobs use it."""
     with resources.sessions.begin() as session:
         corpora.delete(session, corpora.find(session, ref).id)
+
+
+def _place(corpus: Corpus) -> str:
+    return f"{router.prefix}/{corpus.id}"

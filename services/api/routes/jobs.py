@@ -1,6 +1,7 @@
 """Queue a training and watch it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -11,10 +12,11 @@ from sqlalchemy.orm import Session
 from core import recipes
 from core.errors import InputError
 from core.specs import Plan, TrainJob, merge
-from core.storage import checkpoints, corpora, jobs
+from core.storage import checkpoints, corpora, jobs, outlook, pausing, turn
 from core.storage.tables import Corpus, Job, JobKind, JobStatus
 from services.api.deps import NowDep, ResourcesDep
 from services.api.following import LastEventId, follow
+from services.api.once import OnceDep
 from services.api.paging import cut
 from services.api.schemas.fields import AfterId, Before, Limit, Page
 from services.api.schemas.jobs import EventBody, EventPage, JobBody, JobDetail, JobRequest
@@ -23,9 +25,11 @@ from services.api.schemas.problems import problems
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
 
-@router.post("", status_code=201, summary="Queue a training", responses=problems(404, body=True))
+@router.post(
+    "", status_code=201, summary="Queue a training", responses=problems(404, 409, body=True)
+)
 def queue_job(
-    body: JobRequest, response: Response, resources: ResourcesDep, now: NowDep
+    body: JobRequest, response: Response, resources: ResourcesDep, once: OnceDep, now: NowDep
 ) -> JobDetail:
     """Queue a training of a corpus by a recipe, or by a whole plan; overrides go on top.
 
@@ -44,15 +48,18 @@ def queue_job(
             priority=body.priority,
             now=now,
         )
-        detail = _detail(session, job)
+        detail = _detail(session, job, now=now)
+        location = f"{router.prefix}/{detail.id}"
+        once.keep(session, detail, location=location)
     resources.doorbell.ring_jobs()  # after the commit, or a worker could look too early
-    response.headers["Location"] = f"{router.prefix}/{detail.id}"
+    response.headers["Location"] = location
     return detail
 
 
 @router.get("", summary="List the jobs", responses=problems(404))
 def list_jobs(
     resources: ResourcesDep,
+    now: NowDep,
     status: Annotated[JobStatus | None, Query(description="Only jobs that stand there.")] = None,
     before: Before = None,
     limit: Limit = 50,
@@ -60,22 +67,45 @@ def list_jobs(
     """Jobs, newest first. 404 if the job that ``before`` names is gone."""
     with resources.sessions() as session:
         found = jobs.page(session, status=status, before=before, limit=limit + 1)
-    page, following = cut(found, limit=limit)
-    return Page[JobBody](data=[JobBody.model_validate(job) for job in page], next=following)
+        page, following = cut(found, limit=limit)
+        return Page[JobBody](data=_bodies(session, page, now=now), next=following)
 
 
 @router.get("/{job_id}", summary="Show a job", responses=problems(404))
-def show_job(job_id: UUID, resources: ResourcesDep) -> JobDetail:
+def show_job(job_id: UUID, resources: ResourcesDep, now: NowDep) -> JobDetail:
     """One job: how far it is, where it stands in the queue, and the checkpoint it left."""
     with resources.sessions() as session:
-        return _detail(session, jobs.get(session, job_id))
+        return _detail(session, jobs.get(session, job_id), now=now)
 
 
 @router.post("/{job_id}/cancel", summary="Cancel a job", responses=problems(404, 409))
 def cancel_job(job_id: UUID, resources: ResourcesDep, now: NowDep) -> JobDetail:
-    """End a waiting job at once; ask the worker of a running one to stop. 409 if it has ended."""
+    """End a job that waits or rests at once; ask the worker of a running one to stop.
+
+    409 if it has ended.
+    """
     with resources.sessions.begin() as session:
-        return _detail(session, jobs.cancel(session, job_id, now=now))
+        return _detail(session, jobs.cancel(session, job_id, now=now), now=now)
+
+
+@router.post("/{job_id}/pause", summary="Pause a job", responses=problems(404, 409))
+def pause_job(job_id: UUID, resources: ResourcesDep, now: NowDep) -> JobDetail:
+    """Let a waiting job rest at once; ask the worker of a running one to put it aside.
+
+    A running one goes on from there when it is resumed. 409 if it has ended.
+    """
+    with resources.sessions.begin() as session:
+        return _detail(session, pausing.pause(session, job_id, now=now), now=now)
+
+
+@router.post("/{job_id}/resume", summary="Resume a job", responses=problems(404, 409))
+def resume_job(job_id: UUID, resources: ResourcesDep, now: NowDep) -> JobDetail:
+    """Put a paused job into the queue again, where it stood before. 409 if it has ended."""
+    with resources.sessions.begin() as session:
+        detail = _detail(session, pausing.resume(session, job_id, now=now), now=now)
+    if detail.status == JobStatus.QUEUED:
+        resources.doorbell.ring_jobs()
+    return detail
 
 
 @router.get("/{job_id}/events", summary="List the events of a job", responses=problems(404))
@@ -145,10 +175,22 @@ def _check_fit(body: JobRequest, plan: Plan, corpus: Corpus) -> None:
             raise InputError(f"{body.corpus!r} has no {split} examples", field="corpus")
 
 
-def _detail(session: Session, job: Job) -> JobDetail:
+def _bodies(session: Session, found: Sequence[Job], *, now: datetime) -> list[JobBody]:
+    """Write down jobs, with what is to be expected of them."""
+    open_ = any(job.status in {JobStatus.QUEUED, JobStatus.RUNNING} for job in found)
+    foreseen = outlook.foresee(session, now=now) if open_ else {}
+    bodies = [JobBody.model_validate(job) for job in found]
+    for body in bodies:
+        expected = foreseen.get(body.id, outlook.NOTHING)
+        body.expected_start_at, body.expected_end_at = expected.start, expected.end
+    return bodies
+
+
+def _detail(session: Session, job: Job, *, now: datetime) -> JobDetail:
     checkpoint = checkpoints.of_job(session, job.id)
+    (body,) = _bodies(session, [job], now=now)
     more: dict[str, Any] = {
-        "position": jobs.position(session, job),
+        "position": turn.position(session, job),
         "checkpoint_id": checkpoint.id if checkpoint else None,
     }
-    return JobDetail(**JobBody.model_validate(job).model_dump(), **more)
+    return JobDetail(**body.model_dump(), **more)

@@ -39,7 +39,12 @@ class JobRequest(Request):
     promote_to: NewName | None = Field(
         default=None, description="The alias that the checkpoint gets when the job succeeds."
     )
-    priority: int = Field(default=0, ge=-1000, le=1000, description="Higher goes first.")
+    priority: int = Field(
+        default=0,
+        ge=-1000,
+        le=1000,
+        description="Higher goes first; one step outweighs ten minutes of waiting.",
+    )
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> "JobRequest":
@@ -60,6 +65,7 @@ _JOB: dict[str, Any] = {
     "deaths": 0,
     "worker": "host-23303",
     "cancel_requested": False,
+    "pause_requested": False,
     "progress": {
         "stage": "train",
         "step": 120,
@@ -75,6 +81,8 @@ _JOB: dict[str, Any] = {
     "created_at": "2025-03-01T09:00:00Z",
     "started_at": "2025-03-01T09:00:01Z",
     "ended_at": None,
+    "expected_start_at": None,
+    "expected_end_at": "2025-03-01T09:02:44Z",
 }
 
 
@@ -93,11 +101,18 @@ class JobBody(Body):
     deaths: int = Field(description="Tries whose worker died, since the job last advanced.")
     worker: str | None
     cancel_requested: bool
+    pause_requested: bool
     progress: dict[str, Any] | None
     error: str | None
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    expected_start_at: datetime | None = Field(
+        default=None, description="An estimate for a job that waits; null when nothing is known."
+    )
+    expected_end_at: datetime | None = Field(
+        default=None, description="An estimate, if nothing ends it early; null: nothing is known."
+    )
 
 
 class JobDetail(JobBody):

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import ConflictError, LeaseLostError, NotFoundError
-from core.storage import checkpoints, jobs, snapshots
+from core.storage import checkpoints, jobs, snapshots, turn
 from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus
 from tests.core.storage.rows import (
     LEASE_S,
@@ -91,8 +91,8 @@ def test_a_lease_that_ran_out_is_claimed_again_under_the_next_attempt(session: S
 def test_holding_keeps_the_lease_and_the_progress(session: Session) -> None:
     job = make_running(session)
     hold = partial(jobs.hold, session, job.id, attempt=1, lease_s=LEASE_S)
-    assert hold(now=later(5), progress={"step": 3}) is False
-    assert hold(now=later(6)) is False
+    assert not hold(now=later(5), progress={"step": 3}).cancel_requested
+    assert not hold(now=later(6)).cancel_requested
     assert claim(session, now=later(6 + LEASE_S)) is None
     assert jobs.get(session, job.id).progress == {"step": 3}
 
@@ -299,7 +299,7 @@ def test_cancelling_a_running_job_asks_its_worker(session: Session) -> None:
     job_id = make_running(session).id
     for _ in range(2):
         assert jobs.cancel(session, job_id, now=NOW).status == JobStatus.RUNNING
-    assert jobs.hold(session, job_id, attempt=1, lease_s=LEASE_S, now=NOW) is True
+    assert jobs.hold(session, job_id, attempt=1, lease_s=LEASE_S, now=NOW).cancel_requested
     jobs.stop(session, job_id, attempt=1, now=NOW)
     assert jobs.get(session, job_id).status == JobStatus.CANCELLED
 
@@ -333,11 +333,11 @@ def test_the_position_counts_who_goes_before(session: Session) -> None:
     first = make_job(session, priority=1, now=later(2))
     second = make_job(session, now=later(0))
     third = make_job(session, now=later(1))
-    assert [jobs.position(session, job) for job in (first, second, third)] == [0, 1, 2]
+    assert [turn.position(session, job) for job in (first, second, third)] == [0, 1, 2]
     running = claim(session, now=later(3))
     assert running is not None
     assert running.id == first.id
-    assert [jobs.position(session, job) for job in (running, second, third)] == [None, 0, 1]
+    assert [turn.position(session, job) for job in (running, second, third)] == [None, 0, 1]
 
 
 def test_waiting_counts_what_could_be_claimed(session: Session) -> None:
@@ -354,7 +354,11 @@ def test_counts_name_every_status(session: Session) -> None:
     make_job(session)
     make_job(session)
     counts = jobs.counts(session)
-    assert counts == {"queued": 2, "running": 1, "succeeded": 0, "failed": 0, "cancelled": 0}
+    assert counts == {"queued": 2, "running": 1, "paused": 0} | {
+        "succeeded": 0,
+        "failed": 0,
+        "cancelled": 0,
+    }
 
 
 def test_events_are_read_page_by_page(session: Session) -> None:

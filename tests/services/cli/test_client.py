@@ -15,10 +15,13 @@ Answer = Callable[[BaseHTTPRequestHandler], None]
 
 @contextmanager
 def answering(answer: Answer) -> Iterator[str]:
-    """A real server that answers every GET as it is told to."""
+    """A real server that answers every GET and POST as it is told to."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            answer(self)
+
+        def do_POST(self) -> None:
             answer(self)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 (its name there)
@@ -103,3 +106,40 @@ def test_pages_are_put_together_up_to_the_limit() -> None:
     with answering(page) as url, Client(url) as client:
         assert [row["id"] for row in client.rows("/v1/jobs", limit=10)] == [1, 2, 3]
         assert [row["id"] for row in client.rows("/v1/jobs", limit=1)] == [1]
+
+
+def made_of(*answers: Answer) -> tuple[object, list[str | None]]:
+    """Make something on a server that gives ``answers`` in turn; return it, and the keys it saw."""
+    left, keys = list(answers), list[str | None]()
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.rfile.read(int(request.headers["Content-Length"]))
+        keys.append(request.headers["Idempotency-Key"])
+        left.pop(0)(request)
+
+    with answering(answer) as url, Client(url) as client:
+        return client.make("/v1/jobs", body={"corpus": "talk"}), keys
+
+
+def cut(request: BaseHTTPRequestHandler) -> None:
+    request.connection.shutdown(socket.SHUT_RDWR)
+
+
+def test_what_makes_something_is_sent_again_under_its_key_where_the_connection_broke() -> None:
+    busy = {"type": "urn:malgil:problem:in-progress", "title": "Still being worked on"}
+    made, keys = made_of(cut, saying(409, json.dumps(busy)), saying(201, '{"id": 1}'))
+    assert made == {"id": 1}
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert keys[0]
+
+
+@pytest.mark.parametrize("status", [404, 409, 422, 500, 503])
+def test_what_was_refused_is_not_sent_again(status: int) -> None:
+    with pytest.raises(Failure):
+        made_of(saying(status, '{"title": "No"}'))
+
+
+def test_each_thing_made_has_a_key_of_its_own() -> None:
+    keys = [made_of(saying(201, "{}"))[1][0] for _ in range(2)]
+    assert keys[0] != keys[1]

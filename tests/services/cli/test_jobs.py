@@ -55,7 +55,7 @@ def test_jobs_are_listed_and_shown(server: Server, malgil: Malgil) -> None:
 
 
 def test_an_unknown_job_is_refused(server: Server, malgil: Malgil) -> None:
-    for command in ("show", "watch", "cancel"):
+    for command in ("show", "watch", "pause", "resume", "cancel"):
         assert malgil("jobs", command, uuid4()).code == 2
         assert malgil("jobs", command, "nonsense").code == 2
 
@@ -73,6 +73,27 @@ def test_a_running_job_is_asked_to_stop(server: Server, malgil: Malgil) -> None:
     job = add_job(server.sessions)
     claim(server.sessions)
     assert malgil("jobs", "cancel", job.id).out == "Its worker was asked to stop.\n"
+
+
+def test_a_waiting_job_is_paused_and_resumed(server: Server, malgil: Malgil) -> None:
+    job = add_job(server.sessions)
+    assert malgil("jobs", "pause", job.id).out == "Paused.\n"
+    assert malgil("jobs", "list", "--status", "paused", "--json").data["data"]
+    assert malgil("jobs", "resume", job.id).out == "Queued again.\n"
+    claim(server.sessions)
+    assert malgil("jobs", "pause", job.id).out == "Its worker was asked to put it aside.\n"
+    assert malgil("jobs", "resume", job.id).out == "It goes on.\n"
+
+
+def test_a_list_tells_when_a_job_is_likely_to_end(server: Server, malgil: Malgil) -> None:
+    job = add_job(server.sessions)
+    claim(server.sessions)
+    assert "end " not in malgil("jobs", "list").out
+    progress = {"step": 5, "total_steps": 10, "elapsed_s": 3600.0}
+    with server.sessions.begin() as session:
+        jobs.hold(session, job.id, attempt=1, lease_s=60, now=NOW, progress=progress)
+    assert "end 20" in malgil("jobs", "list").out
+    assert "ends about" in malgil("jobs", "show", job.id).out
 
 
 def test_a_job_is_watched_to_its_end(server: Server, malgil: Malgil) -> None:

@@ -1,5 +1,5 @@
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import httpx
@@ -141,7 +141,7 @@ def test_jobs_are_listed_newest_first_by_page_and_status(house: House) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{"limit": 0}, {"limit": 201}, {"limit": 10**40}, {"before": "x"}, {"status": "paused"}],
+    [{"limit": 0}, {"limit": 201}, {"limit": 10**40}, {"before": "x"}, {"status": "asleep"}],
 )
 def test_wrong_lists_are_refused(client: httpx.Client, params: dict) -> None:
     answer = client.get("/v1/jobs", params=params)
@@ -171,9 +171,63 @@ def test_a_running_job_is_asked_to_stop(house: House) -> None:
     assert (answer["status"], answer["cancel_requested"]) == ("running", True)
 
 
-@pytest.mark.parametrize("path", ["", "/events", "/stream", "/cancel"])
+def test_a_waiting_job_rests_until_it_is_resumed_and_the_bell_rings(house: House) -> None:
+    job = add_job(house.sessions).id
+    for _ in range(2):
+        paused = house.client.post(f"/v1/jobs/{job}/pause").json()
+        assert (paused["status"], paused["position"]) == ("paused", None)
+    listed = house.client.get("/v1/jobs", params={"status": "paused"}).json()["data"]
+    assert [one["id"] for one in listed] == [str(job)]
+    assert house.doorbell.rung == 0
+    resumed = house.client.post(f"/v1/jobs/{job}/resume").json()
+    assert (resumed["status"], resumed["position"]) == ("queued", 0)
+    assert house.doorbell.rung == 1
+
+
+def test_a_running_job_is_asked_to_rest_and_the_wish_can_be_taken_back(house: House) -> None:
+    job = add_job(house.sessions).id
+    claim(house.sessions)
+    answer = house.client.post(f"/v1/jobs/{job}/pause").json()
+    assert (answer["status"], answer["pause_requested"]) == ("running", True)
+    answer = house.client.post(f"/v1/jobs/{job}/resume").json()
+    assert (answer["status"], answer["pause_requested"]) == ("running", False)
+
+
+@pytest.mark.parametrize("path", ["pause", "resume", "cancel"])
+def test_what_has_ended_says_so_with_its_state(house: House, path: str) -> None:
+    job = ended_job(house)
+    answer = house.client.post(f"/v1/jobs/{job}/{path}")
+    assert answer.status_code == 409
+    assert "succeeded" in answer.json()["detail"]
+
+
+def test_a_paused_job_is_cancelled_at_once(house: House) -> None:
+    job = add_job(house.sessions).id
+    house.client.post(f"/v1/jobs/{job}/pause")
+    assert house.client.post(f"/v1/jobs/{job}/cancel").json()["status"] == "cancelled"
+
+
+def test_jobs_tell_when_they_are_likely_to_start_and_end(house: House) -> None:
+    corpus = add_corpus(house.sessions).id
+    running, waiting = add_job(house.sessions, corpus), add_job(house.sessions, corpus)
+    assert house.client.get(f"/v1/jobs/{waiting.id}").json()["expected_start_at"] is None
+    claimed = claim(house.sessions)
+    assert claimed.id in {running.id, waiting.id}
+    waiting = waiting if claimed.id == running.id else running
+    progress = {"step": 10, "total_steps": 40, "elapsed_s": 20.0}
+    with house.sessions.begin() as session:
+        jobs.hold(session, claimed.id, attempt=1, lease_s=5, now=NOW, progress=progress)
+    before = datetime.now(UTC)
+    shown = {one["id"]: one for one in house.client.get("/v1/jobs").json()["data"]}
+    end = datetime.fromisoformat(shown[str(claimed.id)]["expected_end_at"])
+    assert timedelta(seconds=59) < end - before < timedelta(seconds=70)
+    assert shown[str(waiting.id)]["expected_start_at"] == end.isoformat().replace("+00:00", "Z")
+    assert shown[str(waiting.id)]["expected_end_at"] is None
+
+
+@pytest.mark.parametrize("path", ["", "/events", "/stream", "/cancel", "/pause", "/resume"])
 def test_an_unknown_job_is_not_found(client: httpx.Client, path: str) -> None:
-    method = "POST" if path == "/cancel" else "GET"
+    method = "POST" if path in {"/cancel", "/pause", "/resume"} else "GET"
     assert client.request(method, f"/v1/jobs/{uuid4()}{path}").status_code == 404
     assert client.request(method, f"/v1/jobs/17{path}").status_code == 422
 

@@ -1,0 +1,63 @@
+"""Letting a job rest, and go on: at once if it waits, from its next snapshot if it runs."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from core.errors import ConflictError, NotFoundError
+from core.storage.attempts import held, release, tell_state
+from core.storage.session import locked
+from core.storage.tables import ENDED, Job, JobStatus
+
+
+def pause(session: Session, job_id: UUID, *, now: datetime) -> Job:
+    """Let a waiting job rest at once, or ask the worker of a running one to put it aside.
+
+    A resting one stays as it is. Raises NotFoundError, and ConflictError when the job has ended
+    or is about to be cancelled.
+    """
+    job = _open(session, job_id)
+    if job.cancel_requested:
+        raise ConflictError("The job is about to be cancelled.")
+    if job.status == JobStatus.RUNNING:
+        job.pause_requested = True
+        session.flush()
+    elif job.status == JobStatus.QUEUED:
+        job.status = JobStatus.PAUSED
+        tell_state(session, job, now=now)
+    return job
+
+
+def resume(session: Session, job_id: UUID, *, now: datetime) -> Job:
+    """Put a resting job into the queue again, or no longer ask a running one to rest.
+
+    One that waits or runs stays as it is. Raises NotFoundError, and ConflictError when the job
+    has ended.
+    """
+    job = _open(session, job_id)
+    if job.status == JobStatus.PAUSED:
+        job.status = JobStatus.QUEUED
+        tell_state(session, job, now=now)
+    elif job.pause_requested:
+        job.pause_requested = False
+        session.flush()
+    return job
+
+
+def put_aside(session: Session, job_id: UUID, *, attempt: int, now: datetime) -> None:
+    """Let the job rest as it was asked to; one that was not, or no longer, is queued again.
+
+    If cancel was asked, the job ends here. Raises LeaseLostError.
+    """
+    release(session, held(session, job_id, attempt), now=now)
+
+
+def _open(session: Session, job_id: UUID) -> Job:
+    job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
+    if job is None:
+        raise NotFoundError("job", job_id)
+    if job.status in ENDED:
+        raise ConflictError(f"The job has ended already: {job.status}.")
+    return job
