@@ -38,6 +38,11 @@ class Containers:
         """Say something to docker-compose and return what it prints."""
         return _run(*self.compose, *words, env=self.environment, s=timeout_s, succeeds=succeeds)
 
+    def shell(self, lines: str, folder: Path) -> str:
+        """Run lines as a person would, who stands in the project and keeps files in ``folder``."""
+        told = {**self.environment, "KEPT": str(folder)}
+        return _run("sh", "-e", "-c", lines, env=told)
+
     def docker(self, *words: str) -> str:
         """Say something to the engine and return what it prints."""
         return _run("/usr/bin/env", "docker", *words, env=self.environment)
@@ -57,7 +62,7 @@ class Containers:
         ``docker kill`` would not do: the engine takes it for a wish, and lets the container lie.
         """
         pid = self.look(container)["State"]["Pid"]
-        as_root = ("--rm", "--pid", "host", "--user", "0", "--privileged", "--network", "none")
+        as_root = ("--rm", "--pid", "host", "--user", "0", "--cap-add", "KILL", "--network", "none")
         self.docker("run", *as_root, IMAGE, "python", "-c", KILL, str(pid))
 
     def well(self) -> bool:

@@ -1,8 +1,10 @@
 """docker-compose.yml on a real engine: the whole way, killed containers, down and up again."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,6 +25,16 @@ SMALL = {
 SAID = "오늘 날씨가 참 좋네요"
 RECOVERY_LIMIT_S = 60.0
 ASKS = 200
+BACK_UP = """
+docker-compose stop jobs
+docker-compose exec -T db pg_dump -U malgil -Fc malgil > $KEPT/malgil.dump
+docker-compose exec -T api tar -C /blobs -c . > $KEPT/blobs.tar
+docker-compose start jobs
+"""
+RESTORE = """
+docker-compose exec -T db pg_restore -U malgil -d malgil --clean --if-exists -1 < $KEPT/malgil.dump
+docker-compose run --rm --no-deps -T api tar -C /blobs -x < $KEPT/blobs.tar
+"""
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +88,13 @@ def test_the_whole_way_through_containers(
     assert said
     wait_until(running.well, timeout_s=120)
     assert [one["role"] for one in turns(running, talk)] == ["user", "assistant"]
+    (api,) = running.of("api")
+    checks = json.loads(running.docker("exec", api, "malgil", "doctor", "--json"))["checks"]
     points = running.house.curve(trained["id"])
     tell(
         f"uploaded, trained to step {points[-1][0]}, promoted, asked: {said!r}; a conversation "
-        f"answers {turn['turn']['text']!r}; every container is healthy"
+        f"answers {turn['reply']['text']!r}; every container is healthy, and of "
+        f"{len(checks)} things that the doctor looks at nothing is wrong"
     )
 
 
@@ -168,6 +183,29 @@ def test_down_and_up_again_loses_nothing(
         f"down and up: {counts} as before, the same reply; the training that was cut short "
         f"ended in attempt {ended['attempt']} with the same curve"
     )
+
+
+def test_what_was_kept_comes_back_after_every_volume_is_gone(
+    running: Containers, trained: dict[str, Any], tmp_path: Path, tell: Tell
+) -> None:
+    said = reply(running)
+    job = queue(running)
+    running.house.wait_for_step(job, 60)
+    running.shell(BACK_UP, tmp_path)
+    before = everything(running)
+    kept = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    running.run("down", "--volumes")
+    running.run("up", "-d", "db")
+    wait_until(running.well, timeout_s=120)
+    running.shell(RESTORE, tmp_path)
+    running.up()
+    assert everything(running) == before
+    assert reply(running) == said
+    wait_until(lambda: running.house.job(job)["ended_at"], timeout_s=240)
+    assert running.house.job(job)["status"] == "succeeded"
+    assert running.house.curve(job) == running.house.curve(trained["id"])
+    sizes = ", ".join(f"{name} {count / 1e6:.1f} MB" for name, count in kept.items())
+    tell(f"kept {sizes}; all volumes deleted, restored: the same rows, reply and training")
 
 
 def everything(running: Containers) -> dict[str, list[Any]]:
