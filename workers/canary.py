@@ -3,14 +3,15 @@
 A process that is there but deaf does not count as alive; one that heard its canary does.
 """
 
+import socket
 import threading
 from typing import Any
 
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
-from core.queue.broker import ALIVE_S, CANARY_EXPIRES_S, canary_options
-from core.queue.messages import CANARY, INFERENCE_QUEUE, JOBS_QUEUE, alive_key
+from core.queue.broker import ALIVE_S, CANARY_EXPIRES_S, HEARD_S, canary_options
+from core.queue.messages import CANARY, INFERENCE_QUEUE, JOBS_QUEUE, alive_key, heard_key
 from workers import inference, runtime
 from workers.app import app
 
@@ -25,7 +26,9 @@ def heard(queue: str) -> None:
     if queue == INFERENCE_QUEUE and not inference.is_well():
         log.warning("a canary was heard where nothing is answered any more")
         return
-    runtime.redis().set(alive_key(queue), runtime.worker_name(), ex=int(ALIVE_S))
+    name = runtime.worker_name()
+    runtime.redis().set(alive_key(queue), name, ex=int(ALIVE_S))
+    runtime.redis().set(heard_key(queue, socket.gethostname()), name, ex=int(HEARD_S))
 
 
 @worker_ready.connect

@@ -18,7 +18,8 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from core.errors import LeaseLostError
 from core.pipelines.tidy import forget_ended_snapshots, forget_orphans
-from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP
+from core.queue.broker import ALIVE_S
+from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP, SWEEP_QUEUE, alive_key
 from core.storage import corpora, idempotency, jobs
 from core.storage.tables import Job
 from workers import runtime
@@ -62,6 +63,8 @@ def sweep() -> None:
     _sweep_blobs()
     for _ in range(min(waiting, RINGS_AT_ONCE)):
         runtime.doorbell().ring_jobs()
+    alive_s = int(max(ALIVE_S, 4 * runtime.settings().sweep_s))
+    runtime.redis().set(alive_key(SWEEP_QUEUE), runtime.worker_name(), ex=alive_s)
     if runtime.redis().xlen(INBOX):
         runtime.doorbell().ring_inbox()
 

@@ -1,6 +1,7 @@
 """What one worker process holds open: settings, database, blobs, Redis; made on first use."""
 
 import os
+import secrets
 import socket
 from datetime import UTC, datetime
 from functools import cache
@@ -45,9 +46,14 @@ def doorbell() -> Doorbell:
     return Doorbell(settings().redis_url)
 
 
+@cache
 def worker_name() -> str:
-    """Return a name that no other worker has: host and process."""
-    return f"{socket.gethostname()}-{os.getpid()}"
+    """Return a name that no other worker has or had: host, process, and a word drawn once.
+
+    A container that was killed comes back with the host and the process id that it had, and must
+    not take the asks that its former self left unanswered for its own.
+    """
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 def now() -> datetime:

@@ -88,6 +88,7 @@ def open_async_redis(url: str) -> AsyncRedis:
 
 CANARY_EXPIRES_S = 5.0
 ALIVE_S = 15.0  # how long a canary that was consumed proves a queue alive
+HEARD_S = 60.0  # the same for one host: several share the canaries, and some get few
 
 
 def canary_options(queue: str) -> dict[str, Any]:

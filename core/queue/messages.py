@@ -25,6 +25,11 @@ def alive_key(queue: str) -> str:
     return f"malgil:alive:{queue}"
 
 
+def heard_key(queue: str, host: str) -> str:
+    """Return the key that exists while a worker of ``host`` consumes ``queue``."""
+    return f"malgil:heard:{queue}:{host}"
+
+
 def replies_key(mailbox: str) -> str:
     """Return the stream into which the replies for one API process go."""
     return f"malgil:replies:{mailbox}"

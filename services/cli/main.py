@@ -10,7 +10,9 @@ from typer.exceptions import TyperException
 
 from core.errors import MalgilError
 from services.cli import corpora, jobs, models, recipe
+from services.cli.backup import backup, restore
 from services.cli.demo import demo
+from services.cli.doctor import doctor
 from services.cli.failures import EPILOGUE, Exit, Failure, from_error
 from services.cli.options import JsonFlag
 from services.cli.screen import Screen
@@ -27,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, demo, train, chat, translate):
+for command in (up, demo, train, chat, translate, doctor, backup, restore):
     app.command()(command)
 app.add_typer(corpora.app, name="corpus")
 app.add_typer(jobs.app, name="jobs")

@@ -41,7 +41,7 @@ class Installation:
         """Run a command against it and return the last line of JSON that it prints."""
         ran = subprocess.run(
             [*MALGIL, *words, "--json"],
-            env={**os.environ, "MALGIL_API_URL": self.url},
+            env={**os.environ, "MALGIL_HOME": str(self.home), "MALGIL_API_URL": self.url},
             capture_output=True,
             text=True,
             check=False,

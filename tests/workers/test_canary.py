@@ -1,4 +1,5 @@
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ import pytest
 from redis import Redis
 
 from core.queue.broker import ALIVE_S
-from core.queue.messages import INFERENCE_QUEUE, JOBS_QUEUE, alive_key
+from core.queue.messages import INFERENCE_QUEUE, JOBS_QUEUE, alive_key, heard_key
 from workers import canary, runtime
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,7 @@ def test_a_canary_that_is_heard_proves_its_queue_alive(worker: None, valkey: Red
     canary.heard(JOBS_QUEUE)
     assert valkey.get(alive_key(JOBS_QUEUE)) == runtime.worker_name().encode()
     assert 0 < valkey.ttl(alive_key(JOBS_QUEUE)) <= ALIVE_S
+    assert valkey.exists(heard_key(JOBS_QUEUE, socket.gethostname()))
     assert not valkey.exists(alive_key(INFERENCE_QUEUE))
 
 
