@@ -1,0 +1,161 @@
+"""Clients that ask at the same time, and how each of their requests ended."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from services.cli.following import messages
+
+SLACK_S = 1.5  # a client, a server and its workers on the same cores; a deadline is not a moment
+STREAMED = 10  # one request of so many is streamed
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a request ended: answered, with a clear error, or in silence."""
+
+    number: int
+    streamed: bool
+    status: int  # 0: the connection broke
+    problem: str  # its type; empty where there is none
+    id: str  # of the reply
+    checkpoint: str
+    at: float  # on the monotonic clock
+    seconds: float
+    words: str  # what was answered, or why not
+    retry_after: str = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether a whole reply came."""
+        return self.status == 200 and not self.problem and bool(self.id)
+
+    @property
+    def refused(self) -> bool:
+        """Whether a problem document says what went wrong, and that it is no fault of ours."""
+        return bool(self.problem) and not self.problem.endswith(":failure")
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many requests ended in which way."""
+
+    all: Sequence[Ended]
+    deadline_s: float
+
+    @property
+    def answered(self) -> list[Ended]:
+        """Those with a reply."""
+        return [one for one in self.all if one.answered]
+
+    @property
+    def silent(self) -> list[Ended]:
+        """Those that got neither a reply nor a clear error, or not within the deadline."""
+        return [
+            one
+            for one in self.all
+            if not (one.answered or one.refused) or one.seconds > self.deadline_s + SLACK_S
+        ]
+
+    def __str__(self) -> str:
+        total, answered, silent = len(self.all), len(self.answered), len(self.silent)
+        errors = Counter(
+            f"{one.status} {one.problem.rpartition(':')[2]}" for one in self.all if one.refused
+        )
+        each = ", ".join(f"{name} {count}" for name, count in errors.most_common()) or "none"
+        p50, p99, most = (quantile(self.all, share) for share in (0.5, 0.99, 1.0))
+        return (
+            f"{total} requests: {answered} answered ({100 * answered / total:.2f}%), "
+            f"{errors.total()} clear errors ({100 * errors.total() / total:.2f}%: {each}), "
+            f"{silent} silent failures; p50 {p50:.2f} s, p99 {p99:.2f} s, longest {most:.2f} s"
+        )
+
+
+def quantile(ended: Sequence[Ended], share: float) -> float:
+    """Return the seconds that ``share`` of the requests did not exceed."""
+    ordered = sorted(one.seconds for one in ended)
+    return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
+
+
+def ask_many(
+    url: str,
+    count: int | None = None,
+    *,
+    clients: int,
+    deadline_s: float,
+    until: "Until | None" = None,
+) -> Tally:
+    """Ask ``count`` times, or ``until`` it is over, with so many clients, each in its turn."""
+    numbers = iter(range(count)) if count is not None else _for_ever(until)
+    return Tally(asyncio.run(_ask_many(url, numbers, clients, deadline_s)), deadline_s)
+
+
+class Until:
+    """Something that comes to its end when it is told to."""
+
+    def __init__(self) -> None:
+        self.over = False
+
+
+def _for_ever(until: Until | None) -> Iterator[int]:
+    number = 0
+    while until is not None and not until.over:
+        yield number
+        number += 1
+
+
+async def _ask_many(
+    url: str, numbers: Iterator[int], clients: int, deadline_s: float
+) -> list[Ended]:
+    ended: list[Ended] = []
+    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
+    async with httpx.AsyncClient(
+        base_url=url, limits=limits, timeout=deadline_s + 10, trust_env=False
+    ) as http:
+
+        async def client() -> None:
+            for number in numbers:
+                ended.append(await _ask(http, number, deadline_s))
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+    return ended
+
+
+async def _ask(http: httpx.AsyncClient, number: int, deadline_s: float) -> Ended:
+    streamed = number % STREAMED == 0
+    body = {"model": "bot", "text": f"hello {number}", "timeout_s": deadline_s, "stream": streamed}
+    began = time.monotonic()
+    try:
+        answer = await http.post("/v1/replies", json=body)
+        status, told, retry = answer.status_code, _told(answer), answer.headers.get("Retry-After")
+    except httpx.HTTPError as error:
+        status, told, retry = 0, {"text": repr(error)}, None
+    now = time.monotonic()
+    return Ended(
+        number=number,
+        streamed=streamed,
+        status=told.get("status", status),
+        problem=told.get("type", ""),
+        id=told.get("id", ""),
+        checkpoint=told.get("checkpoint") or "",
+        at=now,
+        seconds=now - began,
+        words=told.get("text") or told.get("detail") or "",
+        retry_after=retry or "",
+    )
+
+
+def _told(answer: httpx.Response) -> dict[str, str]:
+    """Return the reply or the problem; of a stream, its last event."""
+    if not answer.headers["Content-Type"].startswith("text/event-stream"):
+        return dict(json.loads(answer.content))
+    *pieces, last = [(one.event, json.loads(one.data)) for one in messages(iter(answer.text.splitlines()))]
+    if last[0] == "reply":
+        said = "".join(data["text"] for _, data in pieces)
+        assert said == last[1]["text"], "the pieces of a stream are not its reply"
+    return dict(last[1]) if last[0] in {"reply", "error"} else {}

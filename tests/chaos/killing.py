@@ -1,0 +1,82 @@
+"""Somebody who kills from a seed while the test goes on."""
+
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from tests.acceptance.processes import Program
+
+Kill = Callable[[], bool]  # kill it; returns whether there was anybody to be killed
+
+
+def killed_and_started(program: Program, *, children: bool = False) -> Kill:
+    """Kill a program, alone or with all that it started, and start it again at once."""
+
+    def kill() -> bool:
+        if children:
+            program.kill_all()
+        else:
+            program.kill()
+        program.start()
+        return True
+
+    return kill
+
+
+class Killer:
+    """Takes one victim after the other in a thread, until it is told that it is enough."""
+
+    def __init__(
+        self, victims: Mapping[str, Kill], *, pauses: Callable[[random.Random], float], seed: int
+    ) -> None:
+        """``pauses`` draws the seconds from one kill to the next."""
+        self.killed: Counter[str] = Counter()
+        self._victims = victims
+        self._pauses = pauses
+        self._chance = random.Random(seed)
+        self._over = threading.Event()
+        self._failure: Exception | None = None
+        self._thread = threading.Thread(target=self._live, name="killer")
+
+    def __str__(self) -> str:
+        each = ", ".join(f"{name} {count}" for name, count in sorted(self.killed.items()))
+        return f"{self.killed.total()} kills -9 ({each})"
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Kill no more; what went wrong with killing fails the test."""
+        self._over.set()
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def check(self) -> None:
+        """Fail if killing has failed."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _live(self) -> None:
+        try:
+            while not self._over.wait(self._pauses(self._chance)):
+                name = self._chance.choice(sorted(self._victims))
+                self.killed[name] += self._victims[name]()
+        except Exception as failure:
+            self._failure = failure
+
+
+@contextmanager
+def killing(
+    victims: Mapping[str, Kill], *, pauses: Callable[[random.Random], float], seed: int
+) -> Iterator[Killer]:
+    """Have a Killer at work until the block is left."""
+    killer = Killer(victims, pauses=pauses, seed=seed)
+    killer.start()
+    try:
+        yield killer
+    finally:
+        killer.stop()
