@@ -88,6 +88,8 @@ def _work(job: Job) -> None:
             time.sleep(WATCH_S)
         if child.returncode != 0:
             _bury(job, child.returncode, _tail(words))
+        elif said := _tail(words):
+            log.info("what a child said", job=str(job.id), attempt=job.attempt, said=said)
 
 
 def _bury(job: Job, returncode: int, last_words: str) -> None:
