@@ -78,6 +78,7 @@ class Inbox:
         self._listener: asyncio.Task[None] | None = None
         self._searcher: asyncio.Task[None] | None = None
         self._ringing: set[asyncio.Future[None]] = set()
+        self._removing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Start to listen for replies."""
@@ -90,8 +91,9 @@ class Inbox:
             while task is not None and not task.done():
                 task.cancel()  # again and again: a client in mid-reconnect swallows it
                 await asyncio.wait({task}, timeout=0.1)
-        if self._sending is not None:
-            self._sending.cancel()
+        for trip in (self._sending, *self._removing):
+            if trip is not None:
+                trip.cancel()
         for waiting in self._waiting.values():
             waiting.heard.put_nowait(NoWorkerError("the server is closing"))
 
@@ -207,17 +209,23 @@ class Inbox:
         return waiting.entry is not None
 
     async def _take_back(self, waiting: Waiting) -> None:
-        """Remove an ask nobody waits for any more; who works on it already is told to stop."""
+        """Remove an ask nobody waits for any more; who works on it already is told to stop.
+
+        Whoever asked is not kept waiting by a server that does not answer.
+        """
         if waiting.entry is not None:
-            with suppress(RedisError, asyncio.CancelledError):
-                await asyncio.shield(self._give_up(waiting.ask.id, waiting.entry))
+            removing = asyncio.create_task(self._give_up(waiting.ask.id, waiting.entry))
+            self._removing.add(removing)
+            removing.add_done_callback(self._removing.discard)
+            await asyncio.wait({removing}, timeout=GRACE_S)
 
     async def _give_up(self, ask_id: str, entry: bytes) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xdel(INBOX, entry)
-            pipe.xadd(GIVEN_UP, {"ask": ask_id}, maxlen=GIVEN_UP_LENGTH, approximate=True)
-            pipe.expire(GIVEN_UP, GIVEN_UP_EXPIRES_S)
-            await pipe.execute()
+        with suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(TRIP_S), self._redis.pipeline(transaction=False) as pipe:
+                pipe.xdel(INBOX, entry)
+                pipe.xadd(GIVEN_UP, {"ask": ask_id}, maxlen=GIVEN_UP_LENGTH, approximate=True)
+                pipe.expire(GIVEN_UP, GIVEN_UP_EXPIRES_S)
+                await pipe.execute()
 
     async def _listen(self) -> None:
         """Hand every reply in the mailbox to whoever waits for it, for ever."""

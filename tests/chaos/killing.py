@@ -8,13 +8,19 @@ from contextlib import contextmanager
 
 from tests.acceptance.processes import Program
 
+AGAIN_S = 0.2  # after nobody could be killed
+
 Kill = Callable[[], bool]  # kill it; returns whether there was anybody to be killed
 
 
-def killed_and_started(program: Program, *, children: bool = False) -> Kill:
+def killed_and_started(
+    program: Program, *, children: bool = False, when: Callable[[], bool] = lambda: True
+) -> Kill:
     """Kill a program, alone or with all that it started, and start it again at once."""
 
     def kill() -> bool:
+        if not when():
+            return False
         if children:
             program.kill_all()
         else:
@@ -63,10 +69,17 @@ class Killer:
     def _live(self) -> None:
         try:
             while not self._over.wait(self._pauses(self._chance)):
-                name = self._chance.choice(sorted(self._victims))
-                self.killed[name] += self._victims[name]()
+                while not (name := self._kill()) and not self._over.wait(AGAIN_S):
+                    pass
+                self.killed.update([name] if name else [])
         except Exception as failure:
             self._failure = failure
+
+
+    def _kill(self) -> str:
+        """Kill one of the victims and return which; empty if it was not there."""
+        name = self._chance.choice(sorted(self._victims))
+        return name if self._victims[name]() else ""
 
 
 @contextmanager

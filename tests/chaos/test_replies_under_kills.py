@@ -6,7 +6,7 @@ import os
 import pytest
 
 from tests.acceptance.conftest import Tell
-from tests.acceptance.processes import wait_until
+from tests.acceptance.processes import Program, wait_until
 from tests.acceptance.production import house, stand_in
 from tests.chaos.asking import ask_many
 from tests.chaos.killing import killed_and_started, killing
@@ -16,9 +16,14 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(900)]
 
 REQUESTS = int(os.environ.get("CHAOS_REPLIES") or 10_000)
 CLIENTS = 64
-EVERY_S = 5.0
+EVERY_S = 5.0  # or later, where a worker takes longer to start: two are running at each kill
 DEADLINE_S = 15.0
 STEP_S = 0.1  # long enough for asks to be in the hands of whoever is killed
+
+
+def is_ready(worker: Program) -> bool:
+    """Whether a worker has warmed up since it was started."""
+    return worker.said().count("ready to answer") == worker.starts
 
 
 def test_no_request_ends_in_silence_while_workers_are_killed(
@@ -26,9 +31,10 @@ def test_no_request_ends_in_silence_while_workers_are_killed(
 ) -> None:
     with house(postgres_url, stand_in(STEP_S)) as running:
         serve(running, workers=2)
+        workers = [running.programs[name] for name in ("inference", "inference-2")]
         victims = {
-            name: killed_and_started(running.programs[name])
-            for name in ("inference", "inference-2")
+            worker.name: killed_and_started(worker, when=lambda: all(map(is_ready, workers)))
+            for worker in workers
         }
         url = f"http://127.0.0.1:{running.environment['MALGIL_PORT']}"
         with killing(victims, pauses=lambda _: EVERY_S, seed=seed) as killer:
@@ -36,7 +42,7 @@ def test_no_request_ends_in_silence_while_workers_are_killed(
         with valkey_of(running) as valkey:
             posted = finals(valkey)
             wait_until(lambda: left_in_the_inbox(valkey) == (0, 0), timeout_s=30)
-        said = running.programs["inference"].said() + running.programs["inference-2"].said()
+        said = "".join(worker.said() for worker in workers)
     twice = [id_ for id_, count in posted.items() if count > 1]
     heard = {one.id for one in tally.answered}
     seconds = max(one.at for one in tally.all) - min(one.at - one.seconds for one in tally.all)

@@ -207,6 +207,22 @@ def test_an_ask_nobody_answers_ends_at_its_deadline_and_is_taken_back(client, va
     play(valkey_url, scene)
 
 
+def test_a_deadline_is_kept_by_a_server_that_does_not_answer(client, valkey_url) -> None:
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=1))
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        client.client_pause(4000)
+        with pytest.raises(ReplyTimeoutError):
+            await asking
+        assert time.monotonic() - began < 3
+
+    try:
+        play(valkey_url, scene)
+    finally:
+        client.client_unpause()
+
+
 def test_an_asker_that_goes_away_takes_its_ask_along(client, valkey_url) -> None:
     async def scene(inbox: Inbox) -> None:
         asking = asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=5))
