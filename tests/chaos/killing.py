@@ -11,6 +11,7 @@ from tests.acceptance.processes import Program
 AGAIN_S = 0.2  # after nobody could be killed
 
 Kill = Callable[[], bool]  # kill it; returns whether there was anybody to be killed
+Pauses = Callable[[random.Random], float]
 
 
 def killed_and_started(
@@ -35,12 +36,13 @@ class Killer:
     """Takes one victim after the other in a thread, until it is told that it is enough."""
 
     def __init__(
-        self, victims: Mapping[str, Kill], *, pauses: Callable[[random.Random], float], seed: int
+        self, victims: Mapping[str, Kill], *, pauses: Pauses, seed: int, limit: int | None = None
     ) -> None:
-        """``pauses`` draws the seconds from one kill to the next."""
+        """``pauses`` draws the seconds from one kill to the next; ``limit`` kills are enough."""
         self.killed: Counter[str] = Counter()
         self._victims = victims
         self._pauses = pauses
+        self._limit = limit
         self._chance = random.Random(seed)
         self._over = threading.Event()
         self._failure: Exception | None = None
@@ -61,20 +63,16 @@ class Killer:
         if self._failure is not None:
             raise self._failure
 
-    def check(self) -> None:
-        """Fail if killing has failed."""
-        if self._failure is not None:
-            raise self._failure
-
     def _live(self) -> None:
         try:
-            while not self._over.wait(self._pauses(self._chance)):
+            while self.killed.total() != self._limit:
+                if self._over.wait(self._pauses(self._chance)):
+                    return
                 while not (name := self._kill()) and not self._over.wait(AGAIN_S):
                     pass
                 self.killed.update([name] if name else [])
         except Exception as failure:
             self._failure = failure
-
 
     def _kill(self) -> str:
         """Kill one of the victims and return which; empty if it was not there."""
@@ -84,10 +82,10 @@ class Killer:
 
 @contextmanager
 def killing(
-    victims: Mapping[str, Kill], *, pauses: Callable[[random.Random], float], seed: int
+    victims: Mapping[str, Kill], *, pauses: Pauses, seed: int, limit: int | None = None
 ) -> Iterator[Killer]:
     """Have a Killer at work until the block is left."""
-    killer = Killer(victims, pauses=pauses, seed=seed)
+    killer = Killer(victims, pauses=pauses, seed=seed, limit=limit)
     killer.start()
     try:
         yield killer

@@ -10,6 +10,7 @@ from tests.acceptance.processes import Program, wait_until
 from tests.acceptance.production import House
 
 SMALLTALK = Path(__file__).parents[2] / "examples" / "smalltalk.ko.csv"
+CHILD = "workers.child"
 SMALL: dict[str, Any] = {
     "tokenizer": {"vocabulary_size": 2000},
     "model": {"embedding_dim": 32, "hidden_dim": 48, "dropout": 0.1},
@@ -33,7 +34,12 @@ def queue(running: House, **train: Any) -> str:
 
 def child_of(job: str) -> int:
     """Return the process that works on a job, or 0."""
-    return next((seen.pid for seen in census() if f"workers.child {job}" in seen.command), 0)
+    return next((seen.pid for seen in census() if f"{CHILD} {job}" in seen.command), 0)
+
+
+def child_in(worker: Program) -> int:
+    """Return the process that works on a job for a worker, or 0."""
+    return next((s.pid for s in census() if s.group == worker.pid and CHILD in s.command), 0)
 
 
 def worker_of(running: House, job: str) -> Program:
