@@ -34,7 +34,7 @@ def queue(running: House, **train: Any) -> str:
 
 def child_of(job: str) -> int:
     """Return the process that works on a job, or 0."""
-    return next((seen.pid for seen in census() if f"{CHILD} {job}" in seen.command), 0)
+    return next((s.pid for s in census() if CHILD in s.command and job in s.command), 0)
 
 
 def child_in(worker: Program) -> int:
