@@ -94,12 +94,17 @@ class House:
         url = f"{self.environment['AWS_ENDPOINT_URL']}/malgil?list-type=2"
         return re.findall("<Key>house/(.*?)</Key>", httpx.get(url, trust_env=False).text)
 
-    def run(self, name: str, *command: object) -> Program:
-        """Start a program of the house."""
+    @property
+    def url(self) -> str:
+        """Where its API listens."""
+        return f"http://127.0.0.1:{self.environment['MALGIL_PORT']}"
+
+    def run(self, name: str, *command: object, more: Mapping[str, str] | None = None) -> Program:
+        """Start a program of the house; ``more`` goes into its environment."""
         program = Program(
             name,
             [str(word) for word in command],
-            environment=self.environment,
+            environment={**self.environment, **(more or {})},
             folder=self.folder,
         )
         self.programs[name] = program
@@ -114,6 +119,10 @@ class House:
     def run_jobs(self, name: str = "jobs") -> Program:
         """Start a worker that trains."""
         return self.run(name, *CELERY, "worker", "-Q", "malgil.jobs,malgil.sweep", *WORKER, "-c", 4)
+
+    def run_api(self, name: str, *, port: int) -> Program:
+        """Start one more process that serves the API."""
+        return self.run(name, PYTHON, "-m", "services.api", more={"MALGIL_PORT": str(port)})
 
     def ready(self) -> bool:
         """Whether the API says that everything is there."""

@@ -2,16 +2,20 @@
 
 import asyncio
 import json
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
 
 import httpx
 
 from services.cli.following import messages
 
 SLACK_S = 1.5  # a client, a server and its workers on the same cores; a deadline is not a moment
+CONNECTIONS = 64  # that are kept
 STREAMED = 10  # one request of so many is streamed
 
 
@@ -29,6 +33,7 @@ class Ended:
     seconds: float
     words: str  # what was answered, or why not
     retry_after: str = ""
+    elsewhere: bool = False  # whether the first server that was asked had hung up
 
     @property
     def answered(self) -> bool:
@@ -52,6 +57,11 @@ class Tally:
     def answered(self) -> list[Ended]:
         """Those with a reply."""
         return [one for one in self.all if one.answered]
+
+    @property
+    def seconds(self) -> float:
+        """From the first request to the last answer."""
+        return max(one.at for one in self.all) - min(one.at - one.seconds for one in self.all)
 
     @property
     def silent(self) -> list[Ended]:
@@ -82,55 +92,89 @@ def quantile(ended: Sequence[Ended], share: float) -> float:
     return ordered[min(int(share * len(ordered)), len(ordered) - 1)]
 
 
-def ask_many(
-    url: str,
-    count: int | None = None,
-    *,
-    clients: int,
-    deadline_s: float,
-    until: "Until | None" = None,
-) -> Tally:
-    """Ask ``count`` times, or ``until`` it is over, with so many clients, each in its turn."""
-    numbers = iter(range(count)) if count is not None else _for_ever(until)
-    return Tally(asyncio.run(_ask_many(url, numbers, clients, deadline_s)), deadline_s)
+def ask_many(url: str, count: int, *, clients: int, deadline_s: float) -> Tally:
+    """Ask so many times with so many clients, each in its turn."""
+    asked = _ask_in_turn([url], iter(range(count)), clients, deadline_s)
+    return Tally(asyncio.run(asked), deadline_s)
 
 
-class Until:
-    """Something that comes to its end when it is told to."""
-
-    def __init__(self) -> None:
-        self.over = False
+def ask_at(url: str, rate: float, seconds: float, *, deadline_s: float) -> Tally:
+    """Ask so many times a second, whatever becomes of it."""
+    return Tally(asyncio.run(_ask_at(url, rate, seconds, deadline_s)), deadline_s)
 
 
-def _for_ever(until: Until | None) -> Iterator[int]:
-    number = 0
-    while until is not None and not until.over:
-        yield number
-        number += 1
+@contextmanager
+def asking(*urls: str, clients: int, deadline_s: float) -> Iterator[list[Tally]]:
+    """Have clients ask all the while; after the block, their tally is in the list.
+
+    They ask the servers in turns, and where one has hung up, the next one.
+    """
+    over, tallies = threading.Event(), []
+
+    def numbers() -> Iterator[int]:
+        number = 0
+        while not over.is_set():
+            yield number
+            number += 1
+
+    def ask() -> None:
+        asked = _ask_in_turn(urls, numbers(), clients, deadline_s)
+        tallies.append(Tally(asyncio.run(asked), deadline_s))
+
+    thread = threading.Thread(target=ask, name="clients")
+    thread.start()
+    try:
+        yield tallies
+    finally:
+        over.set()
+        thread.join()
 
 
-async def _ask_many(
-    url: str, numbers: Iterator[int], clients: int, deadline_s: float
+async def _ask_in_turn(
+    urls: Sequence[str], numbers: Iterator[int], clients: int, deadline_s: float
 ) -> list[Ended]:
     ended: list[Ended] = []
-    limits = httpx.Limits(max_connections=clients, max_keepalive_connections=clients)
-    async with httpx.AsyncClient(
-        base_url=url, limits=limits, timeout=deadline_s + 10, trust_env=False
-    ) as http:
+    async with _http(deadline_s) as http:
 
         async def client() -> None:
-            ended.extend([await _ask(http, number, deadline_s) for number in numbers])
+            ended.extend([await _ask_any(http, urls, number, deadline_s) for number in numbers])
 
         await asyncio.gather(*(client() for _ in range(clients)))
     return ended
 
 
-async def _ask(http: httpx.AsyncClient, number: int, deadline_s: float) -> Ended:
+async def _ask_at(url: str, rate: float, seconds: float, deadline_s: float) -> list[Ended]:
+    began = time.monotonic()
+    async with _http(deadline_s) as http, asyncio.TaskGroup() as group:
+        asked = []
+        for number in range(int(rate * seconds)):
+            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            asked.append(group.create_task(_ask(http, url, number, deadline_s)))
+    return [task.result() for task in asked]
+
+
+def _http(deadline_s: float) -> httpx.AsyncClient:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=CONNECTIONS)
+    return httpx.AsyncClient(limits=limits, timeout=deadline_s + 10, trust_env=False)
+
+
+async def _ask_any(
+    http: httpx.AsyncClient, urls: Sequence[str], number: int, deadline_s: float
+) -> Ended:
+    """Ask the servers in turns; where one has hung up, the next one, as a proxy would."""
+    first = await _ask(http, urls[number % len(urls)], number, deadline_s)
+    if first.status or len(urls) == 1:
+        return first
+    second = await _ask(http, urls[(number + 1) % len(urls)], number, deadline_s)
+    return replace(second, elsewhere=True)
+
+
+async def _ask(http: httpx.AsyncClient, url: str, number: int, deadline_s: float) -> Ended:
     streamed = number % STREAMED == 0
     body = {"model": "bot", "text": f"hello {number}", "timeout_s": deadline_s, "stream": streamed}
     began = time.monotonic()
     try:
-        answer = await http.post("/v1/replies", json=body)
+        answer = await http.post(f"{url}/v1/replies", json=body)
         status, told, retry = answer.status_code, _told(answer), answer.headers.get("Retry-After")
     except httpx.HTTPError as error:
         status, told, retry = 0, {"text": repr(error)}, None
@@ -149,7 +193,7 @@ async def _ask(http: httpx.AsyncClient, number: int, deadline_s: float) -> Ended
     )
 
 
-def _told(answer: httpx.Response) -> dict[str, str]:
+def _told(answer: httpx.Response) -> dict[str, Any]:
     """Return the reply or the problem; of a stream, its last event."""
     if not answer.headers["Content-Type"].startswith("text/event-stream"):
         return dict(json.loads(answer.content))

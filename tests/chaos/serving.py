@@ -11,7 +11,7 @@ from core.queue.broker import open_redis
 from core.queue.messages import INBOX, INBOX_GROUP, load_replies, replies_key
 from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec
 from core.text.tokenizer import Tokenizer
-from tests.acceptance.processes import wait_until
+from tests.acceptance.processes import Program, wait_until
 from tests.acceptance.production import House
 
 
@@ -45,8 +45,8 @@ def serve(running: House, *, workers: int) -> None:
     promote(running, upload(running, tiny_bundle()))
     for number in range(2, workers + 1):
         running.run_inference(f"inference-{number}")
-    with valkey_of(running) as valkey:
-        wait_until(lambda: len(valkey.keys("malgil:consumer:*")) == workers)
+    names = ["inference", *(f"inference-{number}" for number in range(2, workers + 1))]
+    wait_until(lambda: all(is_ready(running.programs[name]) for name in names))
     wait_until(lambda: answers(running))
 
 
@@ -54,6 +54,11 @@ def answers(running: House) -> bool:
     """Whether "bot" answers."""
     answer = running.client.post("/v1/replies", json={"model": "bot", "text": "hello"})
     return answer.status_code == 200
+
+
+def is_ready(worker: Program) -> bool:
+    """Whether a worker has warmed up since it was started."""
+    return worker.said().count("ready to answer") == worker.starts
 
 
 def valkey_of(running: House) -> Redis:

@@ -1,16 +1,13 @@
 """How soon work goes on after a kill -9, with default settings."""
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
 from tests.acceptance.conftest import Tell
 from tests.acceptance.processes import wait_until
-from tests.acceptance.production import House, house, stand_in
-from tests.chaos.asking import Tally, Until, ask_many
+from tests.acceptance.production import house, stand_in
+from tests.chaos.asking import asking
 from tests.chaos.serving import answers, finals, left_in_the_inbox, serve, valkey_of
 from tests.chaos.training import add_corpus, queue, wait_for_end, words, worker_of
 
@@ -45,31 +42,13 @@ def test_a_killed_training_goes_on_from_its_snapshot_soon(postgres_url: str, tel
     assert max(spent) < TRAINING_LIMIT_S
 
 
-@contextmanager
-def asking(running: House) -> Iterator[list[Tally]]:
-    """Have clients ask until the block is left; then their tally is in the list."""
-    url = f"http://127.0.0.1:{running.environment['MALGIL_PORT']}"
-    until, tallies = Until(), []
-
-    def ask() -> None:
-        tallies.append(ask_many(url, clients=CLIENTS, deadline_s=DEADLINE_S, until=until))
-
-    thread = threading.Thread(target=ask, name="clients")
-    thread.start()
-    try:
-        yield tallies
-    finally:
-        until.over = True
-        thread.join()
-
-
 def test_replies_come_again_soon_after_the_queue_server_was_killed(
     postgres_url: str, tell: Tell
 ) -> None:
     spent = []
     with house(postgres_url, stand_in(0.1)) as running:
         serve(running, workers=2)
-        with asking(running) as tallies:
+        with asking(running.url, clients=CLIENTS, deadline_s=DEADLINE_S) as tallies:
             for _ in range(KILLS):
                 time.sleep(5)
                 server = running.programs["valkey"]
