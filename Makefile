@@ -13,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help up demo test lint types imports unit acceptance bench format clean
+.PHONY: help up demo test lint types imports unit acceptance chaos bench format clean
 
 help: ## List what one can do
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,10 +37,15 @@ imports: $(STAMP) ## Check who may import whom
 	$(BIN)/lint-imports
 
 unit: $(STAMP) ## Run the tests but for the long ones
-	$(BIN)/pytest -n 2 -m "not acceptance"
+	$(BIN)/pytest -n 2 -m "not acceptance and not chaos"
 
 acceptance: $(STAMP) ## Run the long tests: real servers, real training
 	$(BIN)/pytest -m acceptance --timeout 900
+
+chaos: $(STAMP) ## Kill everything at random, and see that nothing accepted is lost
+	@failed=; for file in tests/chaos/test_*.py; do \
+		echo "$$file"; $(BIN)/pytest -m chaos "$$file" -s || failed="$$failed $$file"; \
+	done; test -z "$$failed" || { echo "fell short:$$failed"; exit 1; }
 
 bench: $(STAMP) ## Measure
 	$(BIN)/python -m benchmarks

@@ -1,7 +1,8 @@
-"""One process for one job: ``python -m workers.child JOB ATTEMPT SCRATCH``.
+"""One process for one job: ``python -m workers.child [--ready] JOB ATTEMPT SCRATCH``.
 
 Memory that training took goes back to the system with the process, and whatever kills it kills
-nothing else. It leaves when told to (SIGTERM) or when the worker that started it is gone.
+nothing else. It leaves when told to (SIGTERM) or when the worker that started it is gone. With
+``--ready`` it loads torch, and begins when ``go`` comes in; where nothing comes, it leaves.
 """
 
 import os
@@ -18,8 +19,11 @@ from core.pipelines.lease import Lease
 from core.pipelines.threads import use_threads
 from workers import runtime
 
+READY = "--ready"
+GO = b"go\n"
 
-def main(job_id: str, attempt: str, scratch: str) -> None:
+
+def main(job_id: str, attempt: str, scratch: str, *, waits: bool = False) -> None:
     """Work on the job until it ends or the process should leave."""
     log_as_json(runtime.settings().log_level)
     structlog.contextvars.bind_contextvars(job=job_id, attempt=int(attempt))
@@ -27,6 +31,8 @@ def main(job_id: str, attempt: str, scratch: str) -> None:
     parent = os.getppid()
     signal.signal(signal.SIGTERM, lambda *_: leaving.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides, and tells us by SIGTERM
+    if waits and not _told_to_go():
+        return
     lease = Lease(
         sessions=runtime.sessions(),
         job_id=UUID(job_id),
@@ -50,5 +56,14 @@ def main(job_id: str, attempt: str, scratch: str) -> None:
     train(UUID(job_id), int(attempt), workshop)
 
 
+def _told_to_go() -> bool:
+    """Load what takes seconds; return whether the job has become ours meanwhile, or does then."""
+    use_threads(runtime.settings().threads)
+    import core.pipelines.train  # noqa: F401 (to be there when it is needed)
+
+    return sys.stdin.buffer.readline() == GO
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    words = sys.argv[1:]
+    main(*[word for word in words if word != READY], waits=READY in words)

@@ -5,6 +5,7 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -15,8 +16,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from core.errors import UnavailableError
 from core.pipelines.threads import use_threads
 from core.queue.broker import ALIVE_S
-from core.queue.drain import CONSUMER_ALIVE_S, Drain
+from core.queue.drain import Drain
 from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
+from core.queue.vitals import CONSUMER_ALIVE_S
 from core.storage import aliases, checkpoints
 from core.tracing import tracing
 from workers import runtime
@@ -54,8 +56,11 @@ def answering() -> Answering:
 
 @cache
 def drain() -> Drain:
-    """Return this process's hold on the inbox."""
-    return Drain(runtime.redis(), name=runtime.worker_name())
+    """Return this process's hold on the inbox.
+
+    In a container that was started again, host and process are those of its dead predecessor.
+    """
+    return Drain(runtime.redis(), name=f"{runtime.worker_name()}-{token_hex(4)}")
 
 
 def _responder() -> "Responder":
@@ -156,6 +161,8 @@ def _live() -> None:
     while True:
         try:
             drain().beat()
+            if drain().somebody_died():
+                answering().ring()
         except RedisError as error:
             log.warning("cannot say that this worker lives", error=str(error))
         time.sleep(CONSUMER_ALIVE_S / 4)

@@ -4,32 +4,31 @@ This process never imports torch. The child holds the lease; if it dies, the job
 the queue at once with the reason, and its next attempt goes on from the last snapshot.
 """
 
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
 from core.errors import LeaseLostError
+from core.pipelines.lease import renewal_s
 from core.pipelines.tidy import forget_ended_snapshots, forget_orphans
 from core.queue.broker import ALIVE_S
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP, SWEEP_QUEUE, alive_key
-from core.storage import corpora, idempotency, jobs
+from core.storage import corpora, idempotency, jobs, silence
 from core.storage.tables import Job
 from workers import runtime
 from workers.app import app
+from workers.children import Child
 
 log = structlog.get_logger()
 
-TAIL_BYTES = 2000  # of a dead child's last words
 RINGS_AT_ONCE = 4
 WATCH_S = 0.1
+STAND_BY_S = 0.25  # how often a job whose worker is silent is looked at
+SILENT = 2.5  # times that a holder could have renewed its lease: after that a child is made ready
 FORGET_HALVES_AFTER = timedelta(hours=1)
 
 FORGET_ORPHANS_AFTER = timedelta(days=1)
@@ -45,10 +44,20 @@ def run() -> None:
     """Work on jobs, the most urgent first, until none is left; hearing this twice is safe."""
     if not _busy.acquire(blocking=False):
         return
+    ready: Child | None = None
     try:
-        while not _leaving.is_set() and (job := _claim()) is not None:
-            _work(job)
+        while not _leaving.is_set():
+            if (job := _claim()) is not None:
+                _work(job, ready)
+                ready = None
+            elif (silent := _silent()) is None:
+                return
+            else:  # torch is loaded while the lease runs out
+                ready = ready or Child(silent.id, silent.attempt + 1, waits=True)
+                time.sleep(STAND_BY_S)
     finally:
+        if ready is not None:
+            ready.close()
         _busy.release()
 
 
@@ -61,6 +70,7 @@ def sweep() -> None:
         idempotency.forget(session, now=runtime.now())
     forget_ended_snapshots(runtime.sessions(), runtime.blobs())
     _sweep_blobs()
+    waiting = waiting or int(_silent() is not None)
     for _ in range(min(waiting, RINGS_AT_ONCE)):
         runtime.doorbell().ring_jobs()
     alive_s = int(max(ALIVE_S, 4 * runtime.settings().sweep_s))
@@ -92,22 +102,38 @@ def _claim() -> Job | None:
         )
 
 
-def _work(job: Job) -> None:
-    """Have a child work on ``job``; when this worker is told to leave, so is the child."""
-    with tempfile.TemporaryDirectory(prefix="malgil-job-") as scratch:
-        words = Path(scratch) / "child.log"
-        command = [sys.executable, "-m", "workers.child", str(job.id), str(job.attempt), scratch]
-        with words.open("wb") as out:
-            child = subprocess.Popen(command, stdout=out, stderr=out, stdin=subprocess.DEVNULL)  # noqa: S603 (our own module)
+def _silent() -> Job | None:
+    """Return a job whose holder has missed to renew its lease: soon it may be ours."""
+    lease_s = runtime.settings().lease_s
+    left_s = lease_s - SILENT * renewal_s(lease_s)
+    with runtime.sessions()() as session:
+        return silence.silent(session, until=runtime.now() + timedelta(seconds=left_s))
+
+
+def _work(job: Job, ready: Child | None) -> None:
+    """Have a child work on ``job``, the one that is ready if it is for this attempt.
+
+    When this worker is told to leave, so is the child.
+    """
+    if ready is not None and not ready.is_for(job):
+        ready.close()
+        ready = None
+    child = ready or Child(job.id, job.attempt)
+    try:
+        child.go()
         log.info("a child works on a job", job=str(job.id), attempt=job.attempt, pid=child.pid)
         told = False
-        while child.poll() is None:
+        while (ended := child.poll()) is None:
             if _leaving.is_set() and not told:
                 child.terminate()
                 told = True
             time.sleep(WATCH_S)
-        if child.returncode != 0:
-            _bury(job, child.returncode, _tail(words))
+        if ended != 0:
+            _bury(job, ended, child.tail())
+        elif said := child.tail():
+            log.info("what a child said", job=str(job.id), attempt=job.attempt, said=said)
+    finally:
+        child.close()
 
 
 def _bury(job: Job, returncode: int, last_words: str) -> None:
@@ -126,10 +152,6 @@ def _bury(job: Job, returncode: int, last_words: str) -> None:
             )
     except LeaseLostError as error:
         log.info("the dead child's job had ended already", reason=str(error))
-
-
-def _tail(path: Path) -> str:
-    return path.read_bytes()[-TAIL_BYTES:].decode(errors="replace")
 
 
 @worker_ready.connect

@@ -18,6 +18,11 @@ log = structlog.get_logger()
 RENEW_S = 1.0  # at the latest; also how old the progress that people see can be
 
 
+def renewal_s(lease_s: float) -> float:
+    """Return how often a lease of ``lease_s`` is renewed."""
+    return min(RENEW_S, lease_s / 4)
+
+
 class Lease:
     """Renews the lease of one attempt from a thread, carries progress, listens for wishes.
 
@@ -79,7 +84,7 @@ class Lease:
     def _keep(self) -> None:
         pause_s = 0.0  # that work has begun is told at once
         while not self._over.wait(pause_s):
-            pause_s = min(RENEW_S, self._lease_s / 4)
+            pause_s = renewal_s(self._lease_s)
             try:
                 with self._sessions.begin() as session:
                     self.tell(session)

@@ -31,20 +31,15 @@ from core.queue.messages import (
     replies_key,
 )
 from core.queue.scripts import EXCHANGE, EXCHANGE_SHA
+from core.queue.vitals import Vitals
 
 log = structlog.get_logger()
 
 MAILBOX_EXPIRES_S = 60
 MAILBOX_LENGTH = 10_000
-CONSUMER_ALIVE_S = 5  # a worker silent for this long is dead; its asks go to another
-CLAIM_S = 1.0  # how often dead workers are looked for
+CLAIM_S = 0.5  # how often dead workers are looked for
 QUIET_S = 0.01  # asks that were listened for keep the bell up this long: most are answered by then
 MAX_DELIVERIES = 3  # an ask that was in the hands of so many dying workers is refused
-
-
-def consumer_key(name: str) -> str:
-    """Return the key that exists while the worker called ``name`` lives."""
-    return f"malgil:consumer:{name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +60,7 @@ class Drain:
         self._name = name
         self._entries: dict[str, bytes] = {}  # ask id -> entry in the stream
         self._looked = float("-inf")  # when dead workers were last looked for
+        self._vitals = Vitals(redis, name=name)
         self._gone = b"0"  # entry of the last ask that was heard of as given up
         self._line = Line(redis)
         self._away: _Away | None = None  # the exchange that was begun
@@ -74,7 +70,11 @@ class Drain:
 
     def beat(self) -> None:
         """Say that this worker lives."""
-        self._redis.set(consumer_key(self._name), 1, ex=CONSUMER_ALIVE_S)
+        self._vitals.beat()
+
+    def somebody_died(self) -> bool:
+        """Whether a dead worker left asks unanswered."""
+        return any(self._vitals.dead().values())
 
     def begin(self, count: int) -> list[tuple[Ask, float]]:
         """Silence the bell, then read; an ask that comes in between rings again."""
@@ -140,16 +140,9 @@ class Drain:
         if time.monotonic() - self._looked < CLAIM_S:
             return []
         self._looked = time.monotonic()
-        try:
-            consumers = self._redis.xinfo_consumers(INBOX, INBOX_GROUP)
-        except ResponseError:  # no stream or no group yet: nothing was ever left
-            return []
         taken: list[tuple[Ask, float]] = []
-        for consumer in consumers:
-            name = consumer["name"].decode()
-            if name == self._name or self._redis.exists(consumer_key(name)):
-                continue
-            if consumer["pending"] == 0:
+        for name, left in self._vitals.dead().items():
+            if not left:
                 self._redis.xgroup_delconsumer(INBOX, INBOX_GROUP, name)
             elif len(taken) < count:
                 taken += self._claim_from(name, count - len(taken))
@@ -276,7 +269,13 @@ class Drain:
                 self._redis.xack(INBOX, INBOX_GROUP, entry)
                 continue
             ask = Ask.load(fields[b"ask"])
+            before = self._entries.get(ask.id)
             self._entries[ask.id] = entry
+            if before is not None:  # in hand already
+                if before != entry:  # put a second time
+                    self._redis.xack(INBOX, INBOX_GROUP, before)
+                    self._redis.xdel(INBOX, before)
+                continue
             asks.append((ask, int(entry.split(b"-")[0]) / 1e3))
         return asks
 

@@ -16,9 +16,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
-from core import errors
-from core.errors import InboxFullError, MalgilError, NoWorkerError, ReplyTimeoutError
+from core.errors import InboxFullError, NoWorkerError, ReplyTimeoutError
 from core.queue.line import AsyncLine, Word
+from core.queue.lost import Lost
 from core.queue.messages import (
     BELL,
     BELL_MS,
@@ -32,6 +32,7 @@ from core.queue.messages import (
     replies_key,
 )
 from core.queue.scripts import PUT, PUT_SHA
+from core.queue.waiting import Waiting
 from core.tracing import tracing
 
 log = structlog.get_logger()
@@ -41,6 +42,7 @@ GIVEN_UP_LENGTH = 1000  # about so many of the newest are remembered ...
 GIVEN_UP_EXPIRES_S = 300  # ... for this long
 GRACE_S = 0.25  # the worker, who also knows the deadline, gets this long to say so itself
 TRIP_S = 5.0  # a trip to Redis that takes longer has failed
+LOOK_S = 1.0  # how often it is looked for asks that the server has lost
 TOGETHER = 256  # asks of one trip at most
 
 
@@ -61,38 +63,6 @@ class Bell(Protocol):
         ...
 
 
-class _Waiting:
-    """One ask, and what has come for whoever waits for its reply."""
-
-    __slots__ = ("ask", "data", "entry", "heard", "left", "said")
-
-    def __init__(self, ask: Ask) -> None:
-        self.ask = ask
-        self.data = ask.dump().encode()  # what cannot be written fails here, and spoils no other
-        self.entry: bytes | None = None  # in the inbox, once it is there
-        self.left = False  # whether nobody waits any more
-        self.said = 0  # characters that have come as pieces
-        self.heard: asyncio.Queue[Reply | MalgilError] = asyncio.Queue()
-
-    async def next(self) -> Reply:
-        """Return what comes next; raises what ended the ask."""
-        while True:
-            reply = await self.heard.get()
-            if isinstance(reply, MalgilError):
-                raise reply
-            if reply.final:
-                self.entry = None  # it has left the inbox
-            if reply.error is not None:
-                raise _error(reply)
-            if reply.begins > self.said:
-                raise NoWorkerError("a part of the reply was lost")
-            if reply.piece is None:
-                return reply
-            if reply.begins == self.said:  # else posted a second time
-                self.said += len(reply.piece)
-                return reply
-
-
 class Inbox:
     """Puts asks into the inbox and waits for their replies."""
 
@@ -102,24 +72,29 @@ class Inbox:
         self._bell = bell
         self._limit = limit
         self._mailbox = uuid4().hex
-        self._waiting: dict[str, _Waiting] = {}
+        self._waiting: dict[str, Waiting] = {}
         self._putting, self._listening = AsyncLine(redis), AsyncLine(redis)
-        self._outgoing: list[_Waiting] = []  # asks that are on no trip yet
+        self._outgoing: list[Waiting] = []  # asks that are on no trip yet
         self._sending: asyncio.Task[None] | None = None
         self._listener: asyncio.Task[None] | None = None
+        self._searcher: asyncio.Task[None] | None = None
         self._ringing: set[asyncio.Future[None]] = set()
+        self._removing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Start to listen for replies."""
         self._listener = asyncio.create_task(self._listen())
+        self._searcher = asyncio.create_task(self._search())
 
     async def close(self) -> None:
         """Stop listening; whoever still waits is told so."""
-        while self._listener is not None and not self._listener.done():
-            self._listener.cancel()  # again and again: a client in mid-reconnect swallows it
-            await asyncio.wait({self._listener}, timeout=0.1)
-        if self._sending is not None:
-            self._sending.cancel()
+        for task in (self._searcher, self._listener):
+            while task is not None and not task.done():
+                task.cancel()  # again and again: a client in mid-reconnect swallows it
+                await asyncio.wait({task}, timeout=0.1)
+        for trip in (self._sending, *self._removing):
+            if trip is not None:
+                trip.cancel()
         for waiting in self._waiting.values():
             waiting.heard.put_nowait(NoWorkerError("the server is closing"))
 
@@ -153,16 +128,14 @@ class Inbox:
 
     def _begin(
         self, timeout_s: float, asked: Asked, *, stream: bool = False, priority: int = 0
-    ) -> tuple[_Waiting, asyncio.TimerHandle]:
+    ) -> tuple[Waiting, asyncio.TimerHandle]:
         """Send an ask on its way; return where its reply comes, and what ends it when it is late.
 
         What is sent while another trip is under way goes with the next one, all at once.
         """
-        waiting = _Waiting(self._ask(timeout_s, asked, stream=stream, priority=priority))
+        waiting = Waiting(self._ask(timeout_s, asked, stream=stream, priority=priority))
         self._waiting[waiting.ask.id] = waiting
-        self._outgoing.append(waiting)
-        if self._sending is None or self._sending.done():
-            self._sending = asyncio.create_task(self._send_all())
+        self._post([waiting])
         late = ReplyTimeoutError(f"no reply within {timeout_s:g} s")
         return waiting, asyncio.get_running_loop().call_later(
             timeout_s + GRACE_S, waiting.heard.put_nowait, late
@@ -185,6 +158,11 @@ class Inbox:
             deadline=time.time() + timeout_s,
         )
 
+    def _post(self, waiting: Sequence[Waiting]) -> None:
+        self._outgoing += waiting
+        if self._outgoing and (self._sending is None or self._sending.done()):
+            self._sending = asyncio.create_task(self._send_all())
+
     async def _send_all(self) -> None:
         while self._outgoing:
             batch = [one for one in self._outgoing[:TOGETHER] if not one.left]
@@ -195,20 +173,20 @@ class Inbox:
                 if waiting.left:
                     await self._take_back(waiting)
 
-    async def _send(self, batch: Sequence[_Waiting]) -> None:
+    async def _send(self, batch: Sequence[Waiting]) -> None:
         """Put asks into the inbox, as many as there is room for, and ring if nobody has."""
         try:
             async with asyncio.timeout(TRIP_S):
                 said = await self._put([one.data for one in batch])
         except (RedisError, TimeoutError) as error:
             for one in batch:
-                one.heard.put_nowait(NoWorkerError(f"the queue cannot be reached: {error}"))
+                one.refuse(NoWorkerError(f"the queue cannot be reached: {error}"))
             return
         rings, entries = said or (0, [])
         for one, entry in zip(batch, entries, strict=False):
             one.entry = entry
         for one in batch[len(entries) :]:
-            one.heard.put_nowait(
+            one.refuse(
                 InboxFullError(f"{self._limit} asks are waiting already")
                 if said
                 else NoWorkerError("no inference worker is alive")
@@ -227,24 +205,30 @@ class Inbox:
         except (NoScriptError, RedisConnectionError):
             return await self._putting.call("EVAL", PUT, *words)
 
-    def _is_left(self, waiting: _Waiting) -> bool:
+    def _is_left(self, waiting: Waiting) -> bool:
         """Wait no longer; return whether an ask without an answer stays behind."""
         del self._waiting[waiting.ask.id]
         waiting.left = True
         return waiting.entry is not None
 
-    async def _take_back(self, waiting: _Waiting) -> None:
-        """Remove an ask nobody waits for any more; who works on it already is told to stop."""
+    async def _take_back(self, waiting: Waiting) -> None:
+        """Remove an ask nobody waits for any more; who works on it already is told to stop.
+
+        Whoever asked is not kept waiting by a server that does not answer.
+        """
         if waiting.entry is not None:
-            with suppress(RedisError, asyncio.CancelledError):
-                await asyncio.shield(self._give_up(waiting.ask.id, waiting.entry))
+            removing = asyncio.create_task(self._give_up(waiting.ask.id, waiting.entry))
+            self._removing.add(removing)
+            removing.add_done_callback(self._removing.discard)
+            await asyncio.wait({removing}, timeout=GRACE_S)
 
     async def _give_up(self, ask_id: str, entry: bytes) -> None:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.xdel(INBOX, entry)
-            pipe.xadd(GIVEN_UP, {"ask": ask_id}, maxlen=GIVEN_UP_LENGTH, approximate=True)
-            pipe.expire(GIVEN_UP, GIVEN_UP_EXPIRES_S)
-            await pipe.execute()
+        with suppress(RedisError, TimeoutError):
+            async with asyncio.timeout(TRIP_S), self._redis.pipeline(transaction=False) as pipe:
+                pipe.xdel(INBOX, entry)
+                pipe.xadd(GIVEN_UP, {"ask": ask_id}, maxlen=GIVEN_UP_LENGTH, approximate=True)
+                pipe.expire(GIVEN_UP, GIVEN_UP_EXPIRES_S)
+                await pipe.execute()
 
     async def _listen(self) -> None:
         """Hand every reply in the mailbox to whoever waits for it, for ever."""
@@ -264,6 +248,24 @@ class Inbox:
                     self._hand_out(fields)
             await asyncio.sleep(0)  # whoever was waiting goes first
 
+    async def _search(self) -> None:
+        """Put asks again that the server has lost, for ever; one that was half heard ends."""
+        lost = Lost(self._redis)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            held = {one.entry: one for one in self._waiting.values() if one.entry is not None}
+            try:
+                found = [held[entry] for entry in await lost.look(list(held))]
+            except RedisError:
+                continue  # who cannot be reached may have lost nothing
+            again = [one for one in found if not (one.left or one.said)]
+            if again:
+                log.warning("asks were lost and are put again", asks=len(again))
+            self._post(again)
+            for one in found:
+                if one.said:
+                    one.heard.put_nowait(NoWorkerError("a part of the reply was lost"))
+
     def _hand_out(self, fields: Sequence[bytes]) -> None:
         try:
             replies = load_replies(fields[fields.index(b"replies") + 1])
@@ -274,15 +276,3 @@ class Inbox:
             waiting = self._waiting.get(reply.id)
             if waiting is not None:
                 waiting.heard.put_nowait(reply)
-
-
-def _error(reply: Reply) -> MalgilError:
-    """Return the error that a worker named, as itself."""
-    kind = getattr(errors, reply.error or "", MalgilError)
-    message = reply.message or "the worker gave no reason"
-    if kind is errors.NotFoundError:
-        return errors.NotFoundError("model", message)
-    refused: MalgilError = kind(message)
-    if isinstance(refused, errors.InputError):
-        refused.field = reply.field
-    return refused

@@ -41,7 +41,16 @@ if asks and asks.err then return {gone, asks.err} end
 return {gone, asks}
 """
 
-# What Redis calls them once it has seen them.
+MISSING = """
+-- Say which entries are no longer in the inbox. KEYS: inbox. ARGV: entries.
+local missing = {}
+for _, entry in ipairs(ARGV) do
+  if #redis.call('XRANGE', KEYS[1], entry, entry) == 0 then table.insert(missing, entry) end
+end
+return missing
+"""
+
+# What Redis calls those that come often, once it has seen them.
 PUT_SHA, EXCHANGE_SHA = (
     sha1(script.encode(), usedforsecurity=False).hexdigest() for script in (PUT, EXCHANGE)
 )

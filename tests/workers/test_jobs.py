@@ -24,6 +24,7 @@ from core.storage.tables import Corpus, CorpusKind, EventKind, Job, JobKind, Job
 from services.embedded.census import census
 from tests.core.pipelines.small import PAIRS, small_plan
 from workers import jobs, runtime
+from workers.children import TAIL_BYTES
 
 ONE_DATABASE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
@@ -142,7 +143,7 @@ def test_one_ring_is_enough_the_urgent_goes_first_and_the_hopeless_is_given_up(
         f"attempt {attempt} died by signal 9" for attempt in (1, 2, 3)
     ]
     assert all("import time:" in message for message in said), "the last words of each child"
-    assert all(len(message.encode()) <= jobs.TAIL_BYTES + 100 for message in said)
+    assert all(len(message.encode()) <= TAIL_BYTES + 100 for message in said)
 
 
 @ONE_DATABASE
@@ -194,6 +195,40 @@ def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) 
         assert rows.claim_next(session, worker="gone", lease_s=6, max_deaths=3, now=long_ago)
     jobs.sweep()
     assert messages(JOBS_QUEUE) == 1
+
+
+def test_a_child_is_made_ready_while_the_lease_of_a_silent_worker_runs_out(
+    sessions, messages, monkeypatch
+) -> None:
+    job = queue(sessions)
+    with sessions.begin() as session:
+        rows.claim_next(session, worker="gone", lease_s=3, max_deaths=3, now=runtime.now())
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 1, "it rings before the lease has run out"
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # makes a child talk from its first moment
+    with woken() as worker:
+        child = speaking_child(job, 2)
+        assert show(sessions, job).attempt == 1, "the lease of the other still runs"
+        wait_for(lambda: show(sessions, job).attempt == 2)
+        assert speaking_child(job, 2) == child
+        worker.join(timeout=30)
+    assert show(sessions, job).status is JobStatus.SUCCEEDED
+
+
+def test_a_child_that_was_made_ready_is_sent_away_where_the_silent_worker_is_back(
+    sessions, monkeypatch
+) -> None:
+    monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
+    job = queue(sessions)
+    with sessions.begin() as session:
+        rows.claim_next(session, worker="slow", lease_s=3, max_deaths=3, now=runtime.now())
+    with woken() as worker:
+        speaking_child(job, 2)
+        with sessions.begin() as session:
+            rows.hold(session, job, attempt=1, lease_s=60, now=runtime.now())
+        worker.join(timeout=30)
+    assert show(sessions, job).attempt == 1
+    assert not [seen for seen in census() if str(job) in seen.command]
 
 
 def test_the_sweep_leaves_a_job_alone_that_somebody_holds(sessions, messages) -> None:

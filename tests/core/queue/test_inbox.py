@@ -18,7 +18,7 @@ from core.errors import (
     SpecError,
 )
 from core.queue.broker import open_async_redis, open_redis
-from core.queue.drain import MAX_DELIVERIES, QUIET_S, Drain, consumer_key
+from core.queue.drain import MAX_DELIVERIES, QUIET_S, Drain
 from core.queue.inbox import Inbox
 from core.queue.messages import (
     BELL,
@@ -30,6 +30,7 @@ from core.queue.messages import (
     Reply,
     alive_key,
 )
+from core.queue.vitals import CONSUMER_ALIVE_S, consumer_key
 
 Play = Callable[[Inbox], Awaitable[None]]
 
@@ -204,6 +205,22 @@ def test_an_ask_nobody_answers_ends_at_its_deadline_and_is_taken_back(client, va
         assert client.xlen(INBOX) == 0
 
     play(valkey_url, scene)
+
+
+def test_a_deadline_is_kept_by_a_server_that_does_not_answer(client, valkey_url) -> None:
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=1))
+        await asyncio.sleep(0.2)
+        began = time.monotonic()
+        client.client_pause(4000)
+        with pytest.raises(ReplyTimeoutError):
+            await asking
+        assert time.monotonic() - began < 3
+
+    try:
+        play(valkey_url, scene)
+    finally:
+        client.client_unpause()
 
 
 def test_an_asker_that_goes_away_takes_its_ask_along(client, valkey_url) -> None:
@@ -415,9 +432,47 @@ def test_a_wiped_server_is_used_again_as_if_new(client, valkey_url) -> None:
     play(valkey_url, scene)
 
 
+def test_what_a_wiped_server_has_lost_is_put_again(client, valkey_url) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["again"], timeout_s=9))
+        stream = inbox.stream(model="bot", turns=["half"], timeout_s=9)
+        piece = asyncio.create_task(anext(stream))
+        [streamed] = [ask for ask in await read(drain, at_least=2) if ask.stream]
+        drain.send([(streamed, Reply(id=streamed.id, piece="ha"))])
+        assert (await piece).piece == "ha"
+        client.flushall()
+        await asyncio.sleep(3)  # nobody says that a worker lives: an accepted ask outlasts that
+        client.set(alive_key(INFERENCE_QUEUE), "somebody")
+        [ask] = await read(Drain(client, name="other"))
+        drain.send([(ask, answer_to(ask))])
+        assert (await asking).candidates[0].text == "AGAIN"
+        with pytest.raises(NoWorkerError, match="lost"):
+            await anext(stream)
+
+    play(valkey_url, scene)
+
+
+def test_an_ask_that_was_put_twice_is_taken_once(client, valkey_url) -> None:
+    drain = Drain(client, name="w")
+
+    async def scene(inbox: Inbox) -> None:
+        asking = asyncio.create_task(inbox.ask(model="bot", turns=["x"], timeout_s=5))
+        [ask] = await read(drain)
+        client.xadd(INBOX, {"ask": ask.dump()})
+        assert drain.begin(10) == []
+        drain.send([(ask, answer_to(ask))])
+        assert (await asking).candidates[0].text == "X"
+        assert client.xlen(INBOX) == 0
+        assert client.xpending(INBOX, INBOX_GROUP)["pending"] == 0
+
+    play(valkey_url, scene)
+
+
 def test_a_living_worker_says_so_for_a_while(client) -> None:
     Drain(client, name="w").beat()
-    assert 0 < client.ttl(consumer_key("w")) <= 5
+    assert 0 < client.ttl(consumer_key("w")) <= CONSUMER_ALIVE_S
 
 
 def test_a_worker_that_lingers_needs_no_bell_and_leaves_none_behind(client, valkey_url) -> None:

@@ -1,0 +1,50 @@
+"""Signs of life: which of the workers that read the inbox is dead."""
+
+import time
+from typing import Any
+
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from core.queue.messages import INBOX, INBOX_GROUP
+
+CONSUMER_ALIVE_S = 2  # a worker silent for this long is dead; its asks go to another
+SETTLE_S = 1.0  # after an outage, before anybody is taken for dead
+
+
+def consumer_key(name: str) -> str:
+    """Return the key that exists while the worker called ``name`` lives."""
+    return f"malgil:consumer:{name}"
+
+
+class Vitals:
+    """The sign of life of one worker, and its eye on those of the others."""
+
+    def __init__(self, redis: Redis, *, name: str) -> None:
+        self._redis = redis
+        self._name = name
+        self._settled = float("-inf")  # from when on a worker that is silent is dead
+
+    def beat(self) -> None:
+        """Say that this worker lives.
+
+        Where its own sign of life has lapsed, others may have lapsed with it: they come first.
+        """
+        if not self._redis.set(consumer_key(self._name), 1, ex=CONSUMER_ALIVE_S, get=True):
+            self._settled = time.monotonic() + SETTLE_S
+
+    def dead(self) -> dict[str, int]:
+        """Return the other workers that are silent, and how many asks each has left."""
+        if time.monotonic() < self._settled:
+            return {}
+        try:
+            consumers: Any = self._redis.xinfo_consumers(INBOX, INBOX_GROUP)
+        except ResponseError:  # no stream or no group yet: nothing was ever left
+            return {}
+        left = {one["name"].decode(): int(one["pending"]) for one in consumers}
+        left.pop(self._name, None)
+        return {
+            name: count
+            for name, count in left.items()
+            if not self._redis.exists(consumer_key(name))
+        }
