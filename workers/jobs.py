@@ -14,7 +14,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from core.errors import LeaseLostError
 from core.pipelines.lease import renewal_s
-from core.pipelines.tidy import forget_ended_snapshots, forget_orphans
+from core.pipelines.tidy import forget_ended_snapshots
 from core.queue.broker import ALIVE_S
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP, SWEEP_QUEUE, alive_key
 from core.storage import corpora, idempotency, jobs, silence
@@ -31,10 +31,6 @@ STAND_BY_S = 0.25  # how often a job whose worker is silent is looked at
 SILENT = 2.5  # times that a holder could have renewed its lease: after that a child is made ready
 FORGET_HALVES_AFTER = timedelta(hours=1)
 
-FORGET_ORPHANS_AFTER = timedelta(days=1)
-ORPHANS_EVERY_S = 3600.0
-
-_blobs_swept = float("-inf")
 _leaving = threading.Event()
 _busy = threading.Lock()  # one job at a time in one worker
 
@@ -69,7 +65,6 @@ def sweep() -> None:
         corpora.forget_unfinished(session, before=runtime.now() - FORGET_HALVES_AFTER)
         idempotency.forget(session, now=runtime.now())
     forget_ended_snapshots(runtime.sessions(), runtime.blobs())
-    _sweep_blobs()
     waiting = waiting or int(_silent() is not None)
     for _ in range(min(waiting, RINGS_AT_ONCE)):
         runtime.doorbell().ring_jobs()
@@ -77,17 +72,6 @@ def sweep() -> None:
     runtime.redis().set(alive_key(SWEEP_QUEUE), runtime.worker_name(), ex=alive_s)
     if runtime.redis().xlen(INBOX):
         runtime.doorbell().ring_inbox()
-
-
-def _sweep_blobs() -> None:
-    """Forget blobs without rows, now and then: whoever goes through a bucket pays for it."""
-    global _blobs_swept  # noqa: PLW0603 (of this process)
-    if time.monotonic() - _blobs_swept < ORPHANS_EVERY_S:
-        return
-    _blobs_swept = time.monotonic()
-    before = runtime.now() - FORGET_ORPHANS_AFTER
-    if orphans := forget_orphans(runtime.sessions(), runtime.blobs(), before=before):
-        log.info("blobs that nothing refers to were deleted", blobs=len(orphans))
 
 
 def _claim() -> Job | None:

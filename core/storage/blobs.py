@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -20,7 +20,6 @@ from obstore.store import LocalStore, S3Store
 from core.errors import BundleError, InputError, NotFoundError, UnavailableError
 
 CHUNK = 1 << 20  # bytes read at a time
-FRESH = timedelta(hours=1)  # how long ago what is put again may have been put
 KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -146,18 +145,6 @@ class Blobs:
             path.unlink(missing_ok=True)
         return len(leftovers)
 
-    def older(self, before: datetime) -> Iterator[str]:
-        """Yield the keys of blobs that were last put before that moment."""
-        try:
-            with _clear_errors("any"):
-                for some in obstore.list(self._store):
-                    for one in some:
-                        key = one["path"].rpartition("/")[2]
-                        if KEY.fullmatch(key) and one["last_modified"] < before:
-                            yield key
-        except NotFoundError:
-            return
-
     def _put(self, key: str, content: bytes | Path, *, size: int) -> None:
         if self._has_intact(key, size):
             return
@@ -170,11 +157,8 @@ class Blobs:
             _write_through(self._root / _place(key))
 
     def _has_intact(self, key: str, size: int) -> bool:
-        """Whether it need not be written again; what is old is, so that nobody sweeps it away."""
         try:
-            with _clear_errors(key):
-                there = obstore.head(self._store, _place(key))
-            if there["size"] != size or datetime.now(UTC) - there["last_modified"] > FRESH:
+            if self.size(key) != size:
                 return False
             path = self.local_path(key)
         except NotFoundError:

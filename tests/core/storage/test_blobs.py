@@ -2,7 +2,6 @@ import hashlib
 import random
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,22 +49,6 @@ def test_a_file_is_kept_under_the_key_of_its_content(store: Blobs, tmp_path: Pat
     path.write_bytes(LARGE)
     assert store.put_file(path) == LARGE_KEY
     assert store.get(LARGE_KEY) == LARGE
-
-
-def test_what_is_old_is_found_and_new_again_when_it_is_put_again(
-    store: Blobs, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = datetime.now(UTC)
-    key = store.put("낡은".encode())
-    assert key in set(store.older(now + timedelta(hours=2)))
-    assert key not in set(store.older(now - timedelta(hours=2)))
-    time.sleep(1.1)  # S3 counts in seconds
-    store.put("낡은".encode())
-    assert key in set(store.older(datetime.now(UTC) - timedelta(seconds=0.9)))
-    monkeypatch.setattr("core.storage.blobs.FRESH", timedelta(0))
-    store.put("낡은".encode())
-    assert key not in set(store.older(datetime.now(UTC) - timedelta(seconds=0.9)))
-    assert store.get(key) == "낡은".encode()
 
 
 def test_a_large_blob_is_streamed_in_pieces(store: Blobs) -> None:
