@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from redis import Redis
@@ -18,9 +18,18 @@ from sqlalchemy.orm import Session, sessionmaker
 from core.data.examples import content_of
 from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE
 from core.specs import TrainJob
-from core.storage import checkpoints, corpora
+from core.storage import checkpoints, corpora, idempotency, pausing
 from core.storage import jobs as rows
-from core.storage.tables import Corpus, CorpusKind, EventKind, Job, JobKind, JobStatus, Split
+from core.storage.tables import (
+    Corpus,
+    CorpusKind,
+    EventKind,
+    IdempotencyKey,
+    Job,
+    JobKind,
+    JobStatus,
+    Split,
+)
 from services.embedded.census import census
 from tests.core.pipelines.small import PAIRS, small_plan
 from workers import jobs, runtime
@@ -231,6 +240,35 @@ def test_the_sweep_forgets_imports_that_died_and_leaves_those_under_way(sessions
     with sessions() as session:
         left = session.scalars(select(Corpus)).all()
     assert [runtime.now() - corpus.created_at < timedelta(minutes=1) for corpus in left] == [True]
+
+
+def test_the_sweep_forgets_keys_of_requests_after_a_day(sessions) -> None:
+    for age in (timedelta(hours=23), timedelta(hours=25)):
+        with sessions.begin() as session:
+            idempotency.begin(
+                session, str(age), fingerprint="0" * 64, holder=uuid4(), now=runtime.now() - age
+            )
+    jobs.sweep()
+    with sessions() as session:
+        assert list(session.scalars(select(IdempotencyKey.key))) == ["23:00:00"]
+
+
+@ONE_DATABASE
+def test_a_running_job_is_put_aside_and_goes_on_when_resumed(sessions) -> None:
+    job = queue(sessions, max_epochs=400)
+    with woken():
+        wait_for(lambda: (show(sessions, job).progress or {}).get("step", 0) > 3)
+        with sessions.begin() as session:
+            pausing.pause(session, job, now=runtime.now())
+        wait_for(lambda: show(sessions, job).status == JobStatus.PAUSED)
+    assert words(sessions, job)[0] == "attempt 1 starts at the beginning"
+    with sessions.begin() as session:
+        pausing.resume(session, job, now=runtime.now())
+    jobs._leaving.clear()
+    with woken():
+        wait_for(lambda: show(sessions, job).ended_at)
+    assert show(sessions, job).status == JobStatus.SUCCEEDED
+    assert any("goes on from the snapshot" in said for said in words(sessions, job))
 
 
 def test_the_sweep_after_one_whose_connections_were_cut_rings_again(
