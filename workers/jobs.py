@@ -17,7 +17,7 @@ import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
 from core.errors import LeaseLostError
-from core.pipelines.tidy import forget_ended_snapshots
+from core.pipelines.tidy import forget_ended_snapshots, forget_unused_blobs
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP
 from core.storage import corpora, idempotency, jobs
 from core.storage.tables import Job
@@ -30,6 +30,9 @@ TAIL_BYTES = 2000  # of a dead child's last words
 RINGS_AT_ONCE = 4
 WATCH_S = 0.1
 FORGET_HALVES_AFTER = timedelta(hours=1)
+FORGET_BLOBS_AFTER = timedelta(days=1)  # that no row needs
+LOOK_FOR_BLOBS_S = 3600
+LOOKED = "malgil:looked-for-blobs"  # there for that long after somebody has
 
 _leaving = threading.Event()
 _busy = threading.Lock()  # one job at a time in one worker
@@ -59,6 +62,10 @@ def sweep() -> None:
         runtime.doorbell().ring_jobs()
     if runtime.redis().xlen(INBOX):
         runtime.doorbell().ring_inbox()
+    if runtime.redis().set(LOOKED, 1, nx=True, ex=LOOK_FOR_BLOBS_S):
+        before = runtime.now() - FORGET_BLOBS_AFTER
+        count = forget_unused_blobs(runtime.sessions(), runtime.blobs(), before=before)
+        log.info("looked for blobs that nobody needs", deleted=count)
 
 
 def _claim() -> Job | None:

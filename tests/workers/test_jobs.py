@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from core.data.examples import content_of
 from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE
 from core.specs import TrainJob
-from core.storage import checkpoints, corpora, idempotency, pausing
+from core.storage import checkpoints, corpora, idempotency, pausing, snapshots
 from core.storage import jobs as rows
 from core.storage.tables import (
     Corpus,
@@ -253,9 +253,32 @@ def test_the_sweep_forgets_keys_of_requests_after_a_day(sessions) -> None:
         assert list(session.scalars(select(IdempotencyKey.key))) == ["23:00:00"]
 
 
+def test_the_sweep_forgets_old_blobs_that_no_row_needs_once_in_an_hour(
+    sessions, tmp_path: Path, valkey: Redis
+) -> None:
+    store, old = runtime.blobs(), (runtime.now() - timedelta(hours=25)).timestamp()
+    unused, used, snapshot, young = (store.put(word) for word in (b"1", b"2", b"3", b"4"))
+    job = queue(sessions)
+    with sessions.begin() as session:
+        add = {"step": 1, "bytes_": 1, "now": runtime.now()}
+        checkpoints.add(session, job_id=None, spec={}, metrics={}, report={}, blob_key=used, **add)
+        rows.claim_next(session, worker="w", lease_s=60, max_deaths=3, now=runtime.now())
+        snapshots.put(session, job, attempt=1, blob_key=snapshot, **add)
+    for key in (unused, used, snapshot):
+        os.utime(store.local_path(key), (old, old))
+    jobs.sweep()
+    assert [store.exists(key) for key in (unused, used, snapshot, young)] == [False] + [True] * 3
+    os.utime(store.local_path(young), (old, old))
+    jobs.sweep()
+    assert store.exists(young)
+    valkey.delete(jobs.LOOKED)
+    jobs.sweep()
+    assert not store.exists(young)
+
+
 @ONE_DATABASE
 def test_a_running_job_is_put_aside_and_goes_on_when_resumed(sessions) -> None:
-    job = queue(sessions, max_epochs=400)
+    job = queue(sessions, max_epochs=120)
     with woken():
         wait_for(lambda: (show(sessions, job).progress or {}).get("step", 0) > 3)
         with sessions.begin() as session:
