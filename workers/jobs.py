@@ -14,7 +14,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from core.errors import LeaseLostError
 from core.pipelines.lease import renewal_s
-from core.pipelines.tidy import forget_ended_snapshots
+from core.pipelines.tidy import forget_ended_snapshots, forget_unused_blobs
 from core.queue.broker import ALIVE_S
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP, SWEEP_QUEUE, alive_key
 from core.storage import corpora, idempotency, jobs, silence
@@ -30,6 +30,9 @@ WATCH_S = 0.1
 STAND_BY_S = 0.25  # how often a job whose worker is silent is looked at
 SILENT = 2.5  # times that a holder could have renewed its lease: after that a child is made ready
 FORGET_HALVES_AFTER = timedelta(hours=1)
+FORGET_BLOBS_AFTER = timedelta(days=1)  # that no row needs
+LOOK_FOR_BLOBS_S = 3600
+LOOKED = "malgil:looked-for-blobs"  # there for that long after somebody has
 
 _leaving = threading.Event()
 _busy = threading.Lock()  # one job at a time in one worker
@@ -72,6 +75,10 @@ def sweep() -> None:
     runtime.redis().set(alive_key(SWEEP_QUEUE), runtime.worker_name(), ex=alive_s)
     if runtime.redis().xlen(INBOX):
         runtime.doorbell().ring_inbox()
+    if runtime.redis().set(LOOKED, 1, nx=True, ex=LOOK_FOR_BLOBS_S):
+        before = runtime.now() - FORGET_BLOBS_AFTER
+        count = forget_unused_blobs(runtime.sessions(), runtime.blobs(), before=before)
+        log.info("looked for blobs that nobody needs", deleted=count)
 
 
 def _claim() -> Job | None:

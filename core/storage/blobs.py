@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
@@ -20,7 +20,9 @@ from obstore.store import LocalStore, S3Store
 from core.errors import BundleError, InputError, NotFoundError, UnavailableError
 
 CHUNK = 1 << 20  # bytes read at a time
+PAGE = 1000  # blobs listed at a time
 KEY = re.compile(r"[0-9a-f]{64}")
+FRESH = timedelta(hours=1)  # an older blob is written again, so that nobody takes it for unused
 
 
 class Blobs:
@@ -131,6 +133,15 @@ class Blobs:
             raise _damaged(key)
         return path
 
+    def older(self, before: datetime) -> Iterator[str]:
+        """Yield the keys of all blobs that were written before that moment."""
+        with _clear_errors("*"):
+            for page in obstore.list(self._store, chunk_size=PAGE):
+                for found in page:
+                    key = found["path"].rpartition("/")[2]
+                    if found["last_modified"] < before and KEY.fullmatch(key):
+                        yield key
+
     def forget_leftovers(self, *, before: datetime) -> int:
         """Delete what writers killed before that moment left half written; returns how many.
 
@@ -158,7 +169,9 @@ class Blobs:
 
     def _has_intact(self, key: str, size: int) -> bool:
         try:
-            if self.size(key) != size:
+            with _clear_errors(key):
+                found = obstore.head(self._store, _place(key))
+            if found["size"] != size or found["last_modified"] < datetime.now(UTC) - FRESH:
                 return False
             path = self.local_path(key)
         except NotFoundError:

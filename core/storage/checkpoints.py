@@ -1,10 +1,11 @@
 """Finished models: what they are, how good they were, and the key of their bundle."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import exists, or_, select
+from sqlalchemy import select, union
 from sqlalchemy.orm import Session
 
 from core.errors import NotFoundError
@@ -80,5 +81,10 @@ def resolve(session: Session, ref: str) -> Checkpoint:
 
 def blob_in_use(session: Session, key: str) -> bool:
     """Return whether a checkpoint or a snapshot needs the blob."""
-    used = or_(exists().where(Checkpoint.blob_key == key), exists().where(Snapshot.blob_key == key))
-    return session.scalars(select(used)).one()
+    return bool(blobs_in_use(session, [key]))
+
+
+def blobs_in_use(session: Session, keys: Sequence[str]) -> set[str]:
+    """Return those of ``keys`` whose blobs a checkpoint or a snapshot needs."""
+    kept = (column for column in (Checkpoint.blob_key, Snapshot.blob_key))
+    return set(session.scalars(union(*(select(one).where(one.in_(keys)) for one in kept))))

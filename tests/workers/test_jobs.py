@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from redis import Redis
@@ -18,9 +18,18 @@ from sqlalchemy.orm import Session, sessionmaker
 from core.data.examples import content_of
 from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE
 from core.specs import TrainJob
-from core.storage import checkpoints, corpora
+from core.storage import checkpoints, corpora, idempotency, pausing, snapshots
 from core.storage import jobs as rows
-from core.storage.tables import Corpus, CorpusKind, EventKind, Job, JobKind, JobStatus, Split
+from core.storage.tables import (
+    Corpus,
+    CorpusKind,
+    EventKind,
+    IdempotencyKey,
+    Job,
+    JobKind,
+    JobStatus,
+    Split,
+)
 from services.embedded.census import census
 from tests.core.pipelines.small import PAIRS, small_plan
 from workers import jobs, runtime
@@ -97,8 +106,8 @@ def woken() -> Iterator[threading.Thread]:
     assert not thread.is_alive()
 
 
-def wait_for(look: Callable[[], object]) -> object:
-    deadline = time.monotonic() + 30
+def wait_for(look: Callable[[], object], *, within_s: float = 30) -> object:
+    deadline = time.monotonic() + within_s
     while not (found := look()):
         assert time.monotonic() < deadline, "it did not come about"
         time.sleep(0.01)
@@ -266,6 +275,58 @@ def test_the_sweep_forgets_imports_that_died_and_leaves_those_under_way(sessions
     with sessions() as session:
         left = session.scalars(select(Corpus)).all()
     assert [runtime.now() - corpus.created_at < timedelta(minutes=1) for corpus in left] == [True]
+
+
+def test_the_sweep_forgets_keys_of_requests_after_a_day(sessions) -> None:
+    for age in (timedelta(hours=23), timedelta(hours=25)):
+        with sessions.begin() as session:
+            idempotency.begin(
+                session, str(age), fingerprint="0" * 64, holder=uuid4(), now=runtime.now() - age
+            )
+    jobs.sweep()
+    with sessions() as session:
+        assert list(session.scalars(select(IdempotencyKey.key))) == ["23:00:00"]
+
+
+def test_the_sweep_forgets_old_blobs_that_no_row_needs_once_in_an_hour(
+    sessions, tmp_path: Path, valkey: Redis
+) -> None:
+    store, old = runtime.blobs(), (runtime.now() - timedelta(hours=25)).timestamp()
+    unused, used, snapshot, young = (store.put(word) for word in (b"1", b"2", b"3", b"4"))
+    job = queue(sessions)
+    with sessions.begin() as session:
+        add = {"step": 1, "bytes_": 1, "now": runtime.now()}
+        checkpoints.add(session, job_id=None, spec={}, metrics={}, report={}, blob_key=used, **add)
+        rows.claim_next(session, worker="w", lease_s=60, max_deaths=3, now=runtime.now())
+        snapshots.put(session, job, attempt=1, blob_key=snapshot, **add)
+    for key in (unused, used, snapshot):
+        os.utime(store.local_path(key), (old, old))
+    jobs.sweep()
+    assert [store.exists(key) for key in (unused, used, snapshot, young)] == [False] + [True] * 3
+    os.utime(store.local_path(young), (old, old))
+    jobs.sweep()
+    assert store.exists(young)
+    valkey.delete(jobs.LOOKED)
+    jobs.sweep()
+    assert not store.exists(young)
+
+
+@ONE_DATABASE
+@pytest.mark.timeout(300)  # torch is loaded twice
+def test_a_running_job_is_put_aside_and_goes_on_when_resumed(sessions) -> None:
+    job = queue(sessions, max_epochs=30)
+    with woken():
+        wait_for(lambda: show(sessions, job).status == JobStatus.RUNNING)
+        with sessions.begin() as session:
+            pausing.pause(session, job, now=runtime.now())
+        wait_for(lambda: show(sessions, job).status == JobStatus.PAUSED, within_s=100)
+        with sessions.begin() as session:
+            pausing.resume(session, job, now=runtime.now())
+    jobs._leaving.clear()
+    with woken():
+        wait_for(lambda: show(sessions, job).ended_at, within_s=100)
+    left = show(sessions, job)
+    assert (left.status, left.deaths) == (JobStatus.SUCCEEDED, 0)
 
 
 def test_the_sweep_after_one_whose_connections_were_cut_rings_again(

@@ -1,10 +1,12 @@
 """The training way on real databases and blob stores; the processes are played by the test."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import psycopg
 import pytest
 import torch
 from sqlalchemy.orm import Session, sessionmaker
@@ -13,9 +15,10 @@ from core.data.examples import Example, content_of
 from core.data.tensorfile import pack
 from core.errors import UnavailableError
 from core.pipelines.bundle import read_bundle
+from core.pipelines.lease import RENEW_S
 from core.pipelines.train import Workshop, train
 from core.specs import Plan, TokenizerSpec, TrainJob, merge
-from core.storage import aliases, checkpoints, corpora, jobs, snapshots
+from core.storage import aliases, checkpoints, corpora, jobs, pausing, snapshots
 from core.storage.blobs import Blobs
 from core.storage.tables import CorpusKind, EventKind, Job, JobKind, JobStatus, Split
 from tests.core.pipelines.small import LANGUAGE, PAIRS, TALE, small_plan
@@ -78,7 +81,13 @@ class House:
             assert job is not None
             return job.attempt
 
-    def work(self, job_id: UUID, leaving: Callable[[], bool] = lambda: False, blobs=None) -> int:
+    def work(
+        self,
+        job_id: UUID,
+        leaving: Callable[[], bool] = lambda: False,
+        blobs=None,
+        outage_s: float = 0.0,
+    ) -> int:
         """Claim what is next and work on it, as a child process does."""
         attempt = self.claim()
         workshop = Workshop(
@@ -88,7 +97,7 @@ class House:
             lease_s=6,
             now=self.now,
             leaving=leaving,
-            outage_s=0.0,
+            outage_s=outage_s,
         )
         train(job_id, attempt, workshop)
         return attempt
@@ -184,6 +193,29 @@ def test_a_worker_that_leaves_gives_the_job_back_with_a_snapshot(house) -> None:
     assert house.job(job_id).status == JobStatus.SUCCEEDED
 
 
+def test_a_paused_job_rests_with_a_snapshot_and_ends_as_one_that_never_did(house) -> None:
+    whole = house.queue()
+    house.work(whole)
+    job_id = house.queue()
+
+    def pause() -> bool:
+        if house.job(job_id).attempt == 1 and not house.job(job_id).pause_requested:
+            with house.sessions.begin() as session:
+                pausing.pause(session, job_id, now=house.now())
+            time.sleep(RENEW_S + 1)  # until the lease has heard of it
+        return False
+
+    house.work(job_id, after(12, pause))
+    job = house.job(job_id)
+    assert (job.status, job.deaths, job.pause_requested) == (JobStatus.PAUSED, 0, False)
+    with house.sessions.begin() as session:
+        assert snapshots.of_job(session, job_id) is not None
+        pausing.resume(session, job_id, now=house.now())
+    assert house.work(job_id) == 2
+    assert house.told(job_id, EventKind.METRICS) == house.told(whole, EventKind.METRICS)
+    assert house.bundle(job_id) == house.bundle(whole)
+
+
 def test_a_cancelled_job_stops_and_leaves_no_snapshot(house) -> None:
     job_id = house.queue(small_plan(max_epochs=5000))
     asked = threading.Event()
@@ -254,6 +286,99 @@ def test_a_blob_store_that_is_down_costs_an_attempt_and_not_the_job(house) -> No
     assert "the disk is full" in str(house.told(job_id, EventKind.LOG))
     house.work(job_id)
     assert house.job(job_id).status == JobStatus.SUCCEEDED
+
+
+def test_a_blob_store_that_comes_back_is_waited_for_and_it_is_said(house) -> None:
+    root = house.tmp_path / "blobs"
+    back = threading.Timer(1.5, lambda: (root.unlink(), away.rename(root)))
+    away = house.tmp_path / "away"
+
+    def go_down() -> bool:
+        if not back.is_alive() and not back.finished.is_set():
+            root.rename(away)
+            root.touch()  # a directory would be made anew
+            back.start()
+        return False
+
+    job_id = house.queue()
+    house.work(job_id, after(12, go_down), outage_s=30)
+    job = house.job(job_id)
+    assert (job.status, job.attempt, job.deaths) == (JobStatus.SUCCEEDED, 1, 0)
+    said = [one["message"] for one in house.told(job_id, EventKind.LOG) if "level" in one]
+    assert [words.split(":")[0].partition(" after")[0] for words in said] == ["waits", "goes on"]
+    assert all("blob store failed" in words for words in said)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_a_database_that_comes_back_is_waited_for_and_the_curve_is_whole(
+    house, postgres_url: str
+) -> None:
+    whole = house.queue()
+    house.work(whole)
+    name = house.sessions.kw["bind"].url.database
+
+    def open_(allowed: bool) -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as admin:
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS {allowed}')
+            admin.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+
+    back = threading.Timer(2, lambda: open_(True))
+
+    def go_down() -> bool:
+        if not back.is_alive() and not back.finished.is_set():
+            open_(False)
+            back.start()
+        return False
+
+    job_id = house.queue()
+    house.work(job_id, after(12, go_down), outage_s=30)
+    job = house.job(job_id)
+    assert (job.status, job.attempt, job.deaths) == (JobStatus.SUCCEEDED, 1, 0)
+    assert house.told(job_id, EventKind.METRICS) == house.told(whole, EventKind.METRICS)
+    said = [one["message"] for one in house.told(job_id, EventKind.LOG) if "level" in one]
+    assert any(words.startswith("goes on after") and "database" in words for words in said)
+
+
+def vanish(house: House, *statements: str) -> None:
+    """Delete past what guards references, as a restored backup or a clumsy hand might."""
+    unguarded = "PRAGMA foreign_keys = OFF"
+    if house.sessions.kw["bind"].dialect.name == "postgresql":
+        unguarded = "SET session_replication_role = replica"
+    with house.sessions.kw["bind"].connect() as connection:
+        connection.exec_driver_sql(unguarded)
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+        connection.commit()
+        connection.invalidate()
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("DELETE FROM corpora", "There is no corpus '{}'."),
+        ("DELETE FROM examples WHERE split = 'valid'", "({}) has lost examples: 0 of 9 for valid"),
+        (
+            "DELETE FROM examples WHERE id = (SELECT MAX(id) FROM examples)",
+            "({}) has lost examples",
+        ),
+    ],
+)
+def test_a_job_whose_corpus_vanished_fails_and_names_it(house, statement: str, said: str) -> None:
+    job_id = house.queue()
+    vanish(house, statement)
+    house.work(job_id)
+    job = house.job(job_id)
+    assert job.status == JobStatus.FAILED
+    assert said.format(house.corpus_id) in job.error
+
+
+def test_a_job_that_vanished_itself_is_left_alone(house) -> None:
+    job_id = house.queue()
+    house.work(job_id, after(5, lambda: vanish(house, "DELETE FROM jobs") or False))
+    with house.sessions() as session:
+        assert jobs.page(session, limit=9) == []
 
 
 @pytest.mark.parametrize("told", ["is lost", "malgil-state-1"])

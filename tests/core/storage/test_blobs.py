@@ -1,4 +1,5 @@
 import hashlib
+import os
 import random
 import subprocess
 import sys
@@ -120,6 +121,25 @@ def test_an_intact_blob_is_never_written_again(blobs: Blobs) -> None:
     blobs.put(b"good")
     assert path.stat().st_ino == before.st_ino
     assert path.stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_an_old_blob_is_written_again_so_that_it_counts_as_new(blobs: Blobs) -> None:
+    key = blobs.put(b"good")
+    path = blobs.local_path(key)
+    assert path is not None
+    old = datetime.now(UTC) - timedelta(hours=2)
+    os.utime(path, (old.timestamp(), old.timestamp()))
+    assert list(blobs.older(old + timedelta(minutes=1))) == [key]
+    blobs.put(b"good")
+    assert list(blobs.older(old + timedelta(minutes=1))) == []
+    assert blobs.get(key) == b"good"
+
+
+def test_blobs_are_listed_by_age(store: Blobs) -> None:
+    keys = {store.put(bytes([number])) for number in range(5)}
+    now = datetime.now(UTC)
+    assert set(store.older(now + timedelta(minutes=1))) == keys
+    assert set(store.older(now - timedelta(minutes=1))) == set()
 
 
 def test_the_same_content_can_be_put_by_many_at_once(store: Blobs, blobs_url: str) -> None:
