@@ -10,7 +10,10 @@ RUN python3 -m venv /opt/malgil
 WORKDIR /app
 # What Malgil needs is installed before its own code comes, and again only when these change.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN /opt/malgil/bin/pip install --constraint constraints.txt .
+# Torch's own tests, and the headers for building upon it, are never used here.
+RUN /opt/malgil/bin/pip install --constraint constraints.txt . \
+    && rm -rf /opt/malgil/lib/python3.*/site-packages/torch/test \
+        /opt/malgil/lib/python3.*/site-packages/torch/include
 COPY core core
 COPY services services
 COPY workers workers

@@ -33,6 +33,6 @@ def restore(folder: Folder, as_json: JsonFlag = False) -> None:
 def _tell(screen: Screen, word: str, folder: Path, copied: backups.Copied) -> None:
     screen.result(
         {"folder": str(folder), **asdict(copied)},
-        f"{word} {folder}: database {size(copied.database_bytes)}, {copied.blobs} blobs "
-        f"{size(copied.blob_bytes)}, {copied.new_blobs} of them new.",
+        f"{word} {folder}: database {size(copied.database_bytes)}, blobs "
+        f"{size(copied.blob_bytes)} ({copied.blobs} in all, {copied.new_blobs} new).",
     )

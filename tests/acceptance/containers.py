@@ -41,7 +41,8 @@ class Containers:
     def shell(self, lines: str, folder: Path) -> str:
         """Run lines as a person would, who stands in the project and keeps files in ``folder``."""
         told = {**self.environment, "KEPT": str(folder)}
-        return _run("sh", "-e", "-c", lines, env=told)
+        spoken = lines.replace("docker-compose", " ".join(self.compose))
+        return _run("sh", "-e", "-c", spoken, env=told)
 
     def docker(self, *words: str) -> str:
         """Say something to the engine and return what it prints."""

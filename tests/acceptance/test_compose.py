@@ -20,7 +20,12 @@ SMALLTALK = ROOT / "examples" / "smalltalk.ko.csv"
 SMALL = {
     "tokenizer": {"vocabulary_size": 2000},
     "model": {"embedding_dim": 64, "hidden_dim": 96, "dropout": 0.1},
-    "train": {"max_epochs": 30, "validate_every": 50, "snapshot_every_s": 0.5},
+    "train": {
+        "max_epochs": 30,
+        "time_limit_s": None,
+        "validate_every": 50,
+        "snapshot_every_s": 0.5,
+    },
 }
 SAID = "오늘 날씨가 참 좋네요"
 RECOVERY_LIMIT_S = 60.0

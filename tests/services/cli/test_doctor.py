@@ -106,6 +106,21 @@ def test_a_database_that_is_behind_is_named(
     assert "python -m migrations" in malgil("doctor").out
 
 
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("blobs_url", ["directory"], indirect=True)
+def test_a_clock_that_goes_wrong_is_named(malgil: Malgil, patient: Path, database_url: str) -> None:
+    engine = open_engine(database_url)
+    with engine.begin() as connection:  # a clock of the database's own, found before the server's
+        connection.exec_driver_sql(
+            "CREATE FUNCTION public.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS "
+            "$$ SELECT pg_catalog.clock_timestamp() - interval '5 seconds' $$"
+        )
+        path = f'ALTER DATABASE "{engine.url.database}" SET search_path = public, pg_catalog'
+        connection.exec_driver_sql(path)
+    engine.dispose()
+    assert wrong(malgil) == {"clock of database": "5.0 s behind this machine"}
+
+
 @ONE_DATABASE
 @pytest.mark.parametrize("blobs_url", ["directory"], indirect=True)
 def test_what_is_not_there_is_named(
