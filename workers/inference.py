@@ -18,7 +18,7 @@ from core.pipelines.threads import use_threads
 from core.queue.broker import ALIVE_S
 from core.queue.drain import Drain
 from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
-from core.queue.vitals import CONSUMER_ALIVE_S
+from core.queue.vitals import BEAT_S
 from core.storage import aliases, checkpoints
 from workers import runtime
 from workers.answering import Answering
@@ -148,4 +148,4 @@ def _live() -> None:
                 answering().ring()
         except RedisError as error:
             log.warning("cannot say that this worker lives", error=str(error))
-        time.sleep(CONSUMER_ALIVE_S / 4)
+        time.sleep(BEAT_S)

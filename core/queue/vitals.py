@@ -8,7 +8,8 @@ from redis.exceptions import ResponseError
 
 from core.queue.messages import INBOX, INBOX_GROUP
 
-CONSUMER_ALIVE_S = 2  # a worker silent for this long is dead; its asks go to another
+BEAT_S = 0.5  # how often a worker says that it lives
+CONSUMER_ALIVE_S = 3  # a worker silent for this long is dead; its asks go to another
 SETTLE_S = 1.0  # after an outage, before anybody is taken for dead
 
 
