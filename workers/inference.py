@@ -18,7 +18,7 @@ from core.pipelines.threads import use_threads
 from core.queue.broker import ALIVE_S
 from core.queue.drain import Drain
 from core.queue.messages import ANSWER_ASKS, INFERENCE_QUEUE
-from core.queue.vitals import CONSUMER_ALIVE_S
+from core.queue.vitals import BEAT_S
 from core.storage import aliases, checkpoints
 from core.tracing import tracing
 from workers import runtime
@@ -165,7 +165,7 @@ def _live() -> None:
                 answering().ring()
         except RedisError as error:
             log.warning("cannot say that this worker lives", error=str(error))
-        time.sleep(CONSUMER_ALIVE_S / 4)
+        time.sleep(BEAT_S)
 
 
 def _let_go() -> None:

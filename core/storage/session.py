@@ -3,14 +3,18 @@
 import json
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
-from typing import Any, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from sqlalchemy import Connection, Engine, Select, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPICursor, ExecutionContext
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
+if TYPE_CHECKING:
+    from psycopg import Connection as PostgresConnection
+
 BUSY_TIMEOUT_S = 30  # how long a SQLite writer waits for the one before it
+IDLE_TRANSACTION_S = 30  # a PostgreSQL client that stands still for so long loses its locks
 READS = ("SELECT", "PRAGMA", "EXPLAIN")
 
 Columns = TypeVarTuple("Columns")
@@ -26,7 +30,9 @@ def open_engine(url: str) -> Engine:
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed, json_serializer=_to_json, pool_pre_ping=True)
+        engine = create_engine(parsed, json_serializer=_to_json, pool_pre_ping=True)
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     if parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(
@@ -59,6 +65,14 @@ def locked(
 def _to_json(value: Any) -> str:
     # PostgreSQL refuses NaN in JSON where SQLite would keep it: refused on both.
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def _prepare_postgresql(connection: "PostgresConnection[Any]", record: ConnectionPoolEntry) -> None:
+    """Let nobody who stands still in the middle of a write keep a job from all others."""
+    del record
+    wanted = ("idle_in_transaction_session_timeout", f"{IDLE_TRANSACTION_S}s")
+    connection.execute("SELECT set_config(%s, %s, false)", wanted)
+    connection.commit()
 
 
 def _prepare_sqlite(connection: SqliteConnection, record: ConnectionPoolEntry) -> None:

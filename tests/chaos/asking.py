@@ -16,6 +16,7 @@ from services.cli.following import messages
 
 SLACK_S = 1.5  # a client, a server and its workers on the same cores; a deadline is not a moment
 CONNECTIONS = 64  # that are kept
+SHOWN = 5  # failures
 STREAMED = 10  # one request of so many is streamed
 
 
@@ -83,7 +84,14 @@ class Tally:
             f"{total} requests: {answered} answered ({100 * answered / total:.2f}%), "
             f"{errors.total()} clear errors ({100 * errors.total() / total:.2f}%: {each}), "
             f"{silent} silent failures; p50 {p50:.2f} s, p99 {p99:.2f} s, longest {most:.2f} s"
+            + "".join(f"\n  {one}" for one in self.failures[:SHOWN])
         )
+
+    @property
+    def failures(self) -> list[Ended]:
+        """One of each kind of those that were not answered, and all that ended in silence."""
+        kinds = {(one.status, one.problem, one.words): one for one in self.all if not one.answered}
+        return [*self.silent, *kinds.values()]
 
 
 def quantile(ended: Sequence[Ended], share: float) -> float:

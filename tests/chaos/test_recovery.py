@@ -25,7 +25,7 @@ def test_a_killed_training_goes_on_from_its_snapshot_soon(postgres_url: str, tel
     with house(postgres_url) as running:
         running.run_jobs("jobs-2")
         add_corpus(running)
-        job = queue(running, max_epochs=400)
+        job = queue(running, max_epochs=5000)
         for kill in range(1, KILLS + 1):
             running.wait_for_step(job, 60 * kill)
             worker = worker_of(running, job)

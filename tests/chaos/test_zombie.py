@@ -30,9 +30,9 @@ def test_a_worker_that_wakes_up_after_its_lease_writes_nothing(
     with house(postgres_url) as running:
         running.run_jobs("jobs-2")
         add_corpus(running)
-        undisturbed = queue(running, max_epochs=60)
+        undisturbed = queue(running, max_epochs=300)
         wait_for_end(running, undisturbed)
-        job = queue(running, max_epochs=60)
+        job = queue(running, max_epochs=300)
         running.wait_for_step(job, 60)
         zombie, child = worker_of(running, job), child_of(job)
         send_all(zombie, signal.SIGSTOP)

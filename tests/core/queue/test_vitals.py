@@ -37,6 +37,7 @@ def test_after_an_outage_nobody_is_taken_for_dead_before_all_could_speak(
     client.set(consumer_key("one"), 1)  # it has spoken lately
     one.beat()
     assert one.dead() == {"other": 0}
-    client.delete(consumer_key("one"))  # as when the server was away for long
+    client.delete(consumer_key("one"))  # as when the server was away for long, or emptied
+    assert one.dead() == {}
     one.beat()
     assert one.dead() == {}

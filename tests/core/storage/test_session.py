@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
@@ -5,12 +6,13 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, select, text
-from sqlalchemy.exc import IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.storage import conversations
+from core.storage import session as storage_session
 from core.storage.session import locked, open_engine, open_sessions
-from core.storage.tables import Conversation, Turn
+from core.storage.tables import Checkpoint, Conversation, Turn
 from tests.core.storage.rows import NOW, make_checkpoint
 
 
@@ -28,6 +30,28 @@ def test_postgresql_is_reached_through_psycopg(scheme: str) -> None:
     assert engine.url.render_as_string(hide_password=False) == (
         "postgresql+psycopg://user:word@host:5433/malgil?application_name=x"
     )
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_whoever_stands_still_in_the_middle_of_a_write_loses_its_lock(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_session, "IDLE_TRANSACTION_S", 1)
+    engine = open_engine(database_url)
+    with open_sessions(engine).begin() as session:
+        checkpoint = make_checkpoint(session).id
+    rows = select(Checkpoint).where(Checkpoint.id == checkpoint)
+    still = open_sessions(engine)()
+    assert still.scalars(locked(rows)).all()
+    with open_sessions(engine)() as other:
+        assert not other.scalars(locked(rows, skip_locked=True)).all()
+    time.sleep(2)
+    with open_sessions(engine)() as other:
+        assert other.scalars(locked(rows, skip_locked=True)).all()
+    with pytest.raises(DBAPIError):
+        still.scalars(rows).all()
+    still.invalidate()
+    engine.dispose()
 
 
 def test_every_sqlite_connection_is_prepared(sqlite: Engine) -> None:
