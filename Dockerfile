@@ -11,7 +11,7 @@ WORKDIR /app
 # What Malgil needs is installed before its own code comes, and again only when these change.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 # Torch's own tests, and the headers for building upon it, are never used here.
-RUN /opt/malgil/bin/pip install --constraint constraints.txt . \
+RUN /opt/malgil/bin/pip install --constraint constraints.txt '.[tracing]' \
     && rm -rf /opt/malgil/lib/python3.*/site-packages/torch/test \
         /opt/malgil/lib/python3.*/site-packages/torch/include
 COPY core core
