@@ -41,8 +41,8 @@ def test_overload_is_refused_at_once_and_what_is_accepted_is_answered_soon(
     grown = {name: held[-1][name] / held[0][name] - 1 for name in held[0]}
     tell(
         f"capacity {capacity:.0f}/s, asked {len(tally.all) / (3 * SPENT_S):.0f}/s; {tally}; "
-        f"p99 of accepted {accepted_s:.2f} s (limit {ACCEPTED_LIMIT_S:g} s), of 429 {refused_s:.2f} s (limit "
-        f"{REFUSED_LIMIT_S:g} s); memory grew by "
+        f"p99 of accepted {accepted_s:.2f} s (limit {ACCEPTED_LIMIT_S:g} s), "
+        f"of 429 {refused_s:.2f} s (limit {REFUSED_LIMIT_S:g} s); memory grew by "
         + ", ".join(f"{100 * share:.1f}% ({name})" for name, share in grown.items())
     )
     assert not tally.silent
