@@ -5,8 +5,6 @@ import unicodedata
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from rouge_score.rouge_scorer import RougeScorer
-
 _KEYS = {"rouge1": "rouge_1", "rouge2": "rouge_2", "rougeL": "rouge_l"}
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+")
 
@@ -28,6 +26,8 @@ def rouge_scores(outputs: Sequence[str], targets: Sequence[str]) -> dict[str, fl
 
     Source: Lin 2004, as rouge-score computes it; ``rouge_signature`` says how exactly.
     """
+    from rouge_score.rouge_scorer import RougeScorer  # slow to import, and few trainings need it
+
     scorer = RougeScorer([*_KEYS], tokenizer=Words())
     sums = dict.fromkeys(_KEYS.values(), 0.0)
     for output, target in zip(outputs, targets, strict=True):

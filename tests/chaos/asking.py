@@ -107,7 +107,7 @@ def ask_many(url: str, count: int, *, clients: int, deadline_s: float) -> Tally:
 
 
 def ask_at(url: str, rate: float, seconds: float, *, deadline_s: float) -> Tally:
-    """Ask so many times a second, whatever becomes of it."""
+    """Ask so many times a second, or as often as these cores allow, whatever becomes of it."""
     return Tally(asyncio.run(_ask_at(url, rate, seconds, deadline_s)), deadline_s)
 
 
@@ -156,7 +156,9 @@ async def _ask_at(url: str, rate: float, seconds: float, deadline_s: float) -> l
     async with _http(deadline_s) as http, asyncio.TaskGroup() as group:
         asked = []
         for number in range(int(rate * seconds)):
-            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            if (late := time.monotonic() - began) > seconds:
+                break
+            await asyncio.sleep(max(0.0, number / rate - late))
             asked.append(group.create_task(_ask(http, url, number, deadline_s)))
     return [task.result() for task in asked]
 
