@@ -1,7 +1,8 @@
 """Requests that make something, made once however often they are sent: ``Idempotency-Key``.
 
-A route that takes ``OnceDep`` keeps its answer in the transaction that makes what it answers with.
-The same key with the same request is then given that answer for a day.
+A route that takes ``OnceDep``, or ``FormOnceDep`` for a form, keeps its answer in the transaction
+that makes what it answers with. The same key with the same request is then given that answer for a
+day.
 """
 
 import hashlib
@@ -129,32 +130,46 @@ async def replay(request: Request, error: Exception) -> Response:
 
 
 async def _asked(request: Request, key: Key = None) -> tuple[str, str] | None:
-    return None if key is None else (key, await _fingerprint(request))
+    if key is None:
+        return None
+    digest = _digest(request)
+    digest.update(await request.body())
+    return key, digest.hexdigest()
 
 
-def _once(
-    asked: Annotated[tuple[str, str] | None, Depends(_asked)], resources: ResourcesDep
-) -> Iterator[Once]:
-    with Once(asked, resources.sessions, lambda: datetime.now(UTC)) as once:
-        yield once
-
-
-# Its scope ends before the answer is sent: who hears of a failure finds the key free.
-OnceDep = Annotated[Once, Depends(_once, scope="function")]
-
-
-async def _fingerprint(request: Request) -> str:
-    """Return a digest of what is asked: method, path, and body, whatever a form is divided by."""
-    digest = hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
-    if not request.headers.get("content-type", "").startswith("multipart/"):
-        digest.update(await request.body())
-        return digest.hexdigest()
+async def _asked_by_form(request: Request, key: Key = None) -> tuple[str, str] | None:
+    """Return the key, and what the form says: what divides its parts differs each time."""
+    if key is None:
+        return None
+    digest = _digest(request)
     for name, value in (await request.form()).multi_items():
         told: Any = value
         if isinstance(value, UploadFile):
             told = value.filename, await run_in_threadpool(_content, value.file)
         digest.update(f"{name}={told!r}\n".encode(errors="surrogatepass"))
-    return digest.hexdigest()
+    return key, digest.hexdigest()
+
+
+Asked = Annotated[tuple[str, str] | None, Depends(_asked)]
+AskedByForm = Annotated[tuple[str, str] | None, Depends(_asked_by_form)]
+
+
+def _once(asked: Asked, resources: ResourcesDep) -> Iterator[Once]:
+    with Once(asked, resources.sessions, lambda: datetime.now(UTC)) as once:
+        yield once
+
+
+def _form_once(asked: AskedByForm, resources: ResourcesDep) -> Iterator[Once]:
+    yield from _once(asked, resources)
+
+
+# Their scope ends before the answer is sent: who hears of a failure finds the key free.
+OnceDep = Annotated[Once, Depends(_once, scope="function")]
+FormOnceDep = Annotated[Once, Depends(_form_once, scope="function")]
+
+
+def _digest(request: Request) -> "hashlib._Hash":
+    return hashlib.sha256(f"{request.method} {request.url.path}?{request.url.query}\n".encode())
 
 
 def _content(file: BinaryIO) -> str:

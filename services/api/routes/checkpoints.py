@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, StreamingResponse
 from core.storage import checkpoints
 from services.api.bundles import read_notes
 from services.api.deps import NowDep, ResourcesDep
-from services.api.once import OnceDep
+from services.api.once import FormOnceDep
 from services.api.paging import cut
 from services.api.schemas.fields import Before, Limit, Page
 from services.api.schemas.models import CheckpointBody, CheckpointUpload
@@ -40,7 +40,7 @@ def upload_checkpoint(
     form: Annotated[CheckpointUpload, Form()],
     response: Response,
     resources: ResourcesDep,
-    once: OnceDep,
+    once: FormOnceDep,
     now: NowDep,
 ) -> CheckpointBody:
     """Take over a checkpoint file from another house; 422 if it is damaged or unknown."""

@@ -9,7 +9,7 @@ from core.pipelines.importing import import_corpus
 from core.storage import corpora
 from core.storage.tables import Corpus, Split
 from services.api.deps import NowDep, ResourcesDep
-from services.api.once import OnceDep
+from services.api.once import FormOnceDep
 from services.api.paging import cut
 from services.api.schemas.corpora import CorpusBody, CorpusUpload, ExampleBody, ExamplePage
 from services.api.schemas.fields import AfterId, Before, CorpusRef, Limit, Page
@@ -30,7 +30,7 @@ def upload_corpus(
     form: Annotated[CorpusUpload, Form()],
     response: Response,
     resources: ResourcesDep,
-    once: OnceDep,
+    once: FormOnceDep,
     now: NowDep,
 ) -> CorpusBody:
     """Read one or more files into the next version of a corpus; all of it or nothing.

@@ -146,6 +146,13 @@ def test_a_key_that_is_none_is_refused_by_its_name(house: House, key: str | byte
     assert count(house, Job) == 0
 
 
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
+def test_a_form_of_the_wrong_kind_is_refused_all_the_same(house: House, kind: str) -> None:
+    for path in ("/v1/corpora", "/v1/checkpoints"):
+        headers = {**KEY, "content-type": kind}
+        assert house.client.post(path, content=b"a=b", headers=headers).status_code == 422
+
+
 def test_what_failed_made_nothing_and_leaves_its_key_free(house: House) -> None:
     assert queue(house).status_code == 404
     assert queue(house, recipe="\0").status_code == 422
