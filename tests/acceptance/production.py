@@ -73,9 +73,12 @@ class House:
         """Return how far a running job is."""
         return int((self.job(job)["progress"] or {}).get("step", 0))
 
-    def wait_for_step(self, job: str, step: int) -> None:
+    def wait_for_step(self, job: str, step: int, *, timeout_s: float = 60.0) -> None:
         """Wait until a job is that far; it must not end before."""
-        wait_until(lambda: self.job(job)["status"] in ENDED or self.step(job) >= step)
+        wait_until(
+            lambda: self.job(job)["status"] in ENDED or self.step(job) >= step,
+            timeout_s=timeout_s,
+        )
         found = self.job(job)
         assert found["status"] not in ENDED, f"it ended before step {step}: {found}"
 

@@ -126,7 +126,7 @@ def test_a_job_worker_that_is_killed_comes_back_and_its_training_ends_the_same(
     running: Containers, trained: dict[str, Any], tell: Tell
 ) -> None:
     job = queue(running)
-    running.house.wait_for_step(job, 60)
+    running.house.wait_for_step(job, 60, timeout_s=180)
     (container,) = running.of("jobs")
     running.kill(container)
     again = seconds_until(lambda: running.house.job(job)["attempt"] == 2)
@@ -172,7 +172,7 @@ def test_down_and_up_again_loses_nothing(
     running: Containers, trained: dict[str, Any], tell: Tell
 ) -> None:
     job = queue(running)
-    running.house.wait_for_step(job, 60)
+    running.house.wait_for_step(job, 60, timeout_s=180)
     before, said = everything(running), reply(running)
     running.run("down")
     assert not running.run("ps", "-q").split()
@@ -195,7 +195,7 @@ def test_what_was_kept_comes_back_after_every_volume_is_gone(
 ) -> None:
     said = reply(running)
     job = queue(running)
-    running.house.wait_for_step(job, 60)
+    running.house.wait_for_step(job, 60, timeout_s=180)
     running.shell(BACK_UP, tmp_path)
     before = everything(running)
     kept = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
