@@ -65,7 +65,7 @@ PLANTS = (
     Plant("core/pipelines/train.py", "from core.settings import Settings", SETTINGS),
     Plant("core/queue/broker.py", "def f():\n    from core.settings import Settings", SETTINGS),
     Plant("core/storage/session.py", "import core.settings", SETTINGS),
-    Plant("services/api/app.py", "from core.pipelines.bundle import Models", LIGHT),
+    Plant("services/api/app.py", "from core.pipelines.shelf import Models", LIGHT),
     Plant("services/api/deps.py", "import core.metrics.text, core.data.batches", LIGHT),
     Plant("services/api/routes/jobs.py", "def f():\n    import sentencepiece", LIGHT),
     Plant("core/storage/blobs.py", "import torch", LIGHT),
