@@ -52,7 +52,7 @@ def child_in(worker: Program) -> int:
 
 def worker_of(running: House, job: str) -> Program:
     """Return the worker that holds a job."""
-    pid = running.job(job)["worker"].rpartition("-")[2]
+    *_, pid, _ = running.job(job)["worker"].split("-")  # host, process, a word
     return next(one for one in running.programs.values() if str(one.pid) == pid)
 
 
