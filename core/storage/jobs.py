@@ -13,8 +13,8 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, upd
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.errors import ConflictError, NotFoundError
-from core.storage.attempts import end, held, release, storable, tell, tell_state
+from core.errors import NotFoundError
+from core.storage.attempts import end, held, release, storable, tell, tell_state, unended
 from core.storage.paging import newest_first
 from core.storage.session import locked
 from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus
@@ -169,16 +169,12 @@ def cancel(session: Session, job_id: UUID, *, now: datetime) -> Job:
 
     Raises NotFoundError, and ConflictError when the job has ended already.
     """
-    job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
-    if job is None:
-        raise NotFoundError("job", job_id)
-    if job.status in {JobStatus.QUEUED, JobStatus.PAUSED}:
-        end(session, job, JobStatus.CANCELLED, now=now)
-    elif job.status == JobStatus.RUNNING:
+    job = unended(session, job_id)
+    if job.status == JobStatus.RUNNING:
         job.cancel_requested = True
         session.flush()
     else:
-        raise ConflictError(f"The job has ended already: {job.status}.")
+        end(session, job, JobStatus.CANCELLED, now=now)
     return job
 
 

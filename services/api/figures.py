@@ -51,29 +51,18 @@ class Figures:
             "malgil_replies_total", "Asks, by how they ended.", ("outcome",), registry=self.registry
         )
         self._answered = self._replies.labels("answered")
-        self._reply_seconds = Histogram(
-            "malgil_reply_seconds",
-            "From an ask to its reply, for those that got one.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self._reply_seconds = self._seconds(
+            "malgil_reply_seconds", "From an ask to its reply, for those that got one."
         )
-        self._first_text_seconds = Histogram(
+        self._first_text_seconds = self._seconds(
             "malgil_time_to_first_text_seconds",
             "From an ask to the first text of its streamed reply.",
-            buckets=SECONDS,
-            registry=self.registry,
         )
-        self._queue_seconds = Histogram(
-            "malgil_queue_seconds",
-            "From an ask to the first step of the model for it.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self._queue_seconds = self._seconds(
+            "malgil_queue_seconds", "From an ask to the first step of the model for it."
         )
-        self._inference_seconds = Histogram(
-            "malgil_inference_seconds",
-            "From the first step of the model for an ask to its answer.",
-            buckets=SECONDS,
-            registry=self.registry,
+        self._inference_seconds = self._seconds(
+            "malgil_inference_seconds", "From the first step of the model for an ask to its answer."
         )
         self._batch_size = Histogram(
             "malgil_batch_size",
@@ -88,6 +77,9 @@ class Figures:
         self._waiting = Gauge(
             "malgil_inbox_waiting", "Asks in the inbox, taken up or not.", registry=self.registry
         )
+
+    def _seconds(self, name: str, what: str) -> Histogram:
+        return Histogram(name, what, buckets=SECONDS, registry=self.registry)
 
     def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count one HTTP request; ``route`` is its template, never its path."""
