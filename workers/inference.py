@@ -70,7 +70,7 @@ def _load_responder() -> "Responder":
     use_threads(runtime.settings().inference_threads)
     from core.pipelines.respond import Responder
 
-    return Responder(models=_models(), resolve=_Aliases().resolve)
+    return Responder(models=_models(), resolve=_Aliases().resolve, clock=drain().clock)
 
 
 @cache

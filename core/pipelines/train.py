@@ -17,6 +17,7 @@ from core.errors import BundleError, LeaseLostError, MalgilError, NotFoundError
 from core.pipelines.learn import Event, Finished, Saved, Stage, learn, said
 from core.pipelines.lease import Lease
 from core.pipelines.patience import DOWN, Patience, reason_of
+from core.pipelines.room import with_room
 from core.pipelines.tidy import forget_blobs, forget_ended_snapshots
 from core.specs import TrainJob, parse
 from core.storage import aliases, checkpoints, corpora, jobs, pausing, snapshots
@@ -114,13 +115,12 @@ class _Training:
 
     def run(self) -> None:
         """Learn to the end, or until the job is to stop or rest or the process is leaving."""
+        with_room(self._learn, self.workshop.scratch, self.patience)
+
+    def _learn(self, scratch: Path) -> None:
         resume = self._begin()
         events = learn(
-            self._examples,
-            self.spec.plan,
-            scratch=self.workshop.scratch,
-            resume=resume,
-            due=self._due,
+            self._examples, self.spec.plan, scratch=scratch, resume=resume, due=self._due
         )
         for event in events:
             self.lease.check()

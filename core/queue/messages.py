@@ -49,7 +49,7 @@ class Ask:
     priority: int = 0  # of asks that wait in one worker, lower ones go first
     request: str = ""  # the HTTP request that it is part of, for the logs
     trace: str = ""  # the traceparent of its span there, if spans are made
-    deadline: float  # Unix seconds
+    deadline: float  # Unix seconds by the clock of the queue server
 
     def dump(self) -> str:
         """Write as JSON."""

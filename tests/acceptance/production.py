@@ -44,11 +44,12 @@ class Told:
 
 @dataclass(slots=True)
 class House:
-    """What runs, and a client of its API."""
+    """What runs, and a client of its API; ``each`` is the environment of single programs."""
 
     folder: Path
     environment: dict[str, str]
     client: httpx.Client
+    each: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
@@ -107,7 +108,7 @@ class House:
         program = Program(
             name,
             [str(word) for word in command],
-            environment={**self.environment, **(more or {})},
+            environment={**self.environment, **self.each.get(name, {}), **(more or {})},
             folder=self.folder,
         )
         self.programs[name] = program
@@ -143,10 +144,14 @@ def stand_in(seconds: float) -> dict[str, str]:
 
 
 @contextmanager
-def house(postgres_url: str, more: Mapping[str, str] | None = None) -> Iterator[House]:
+def house(
+    postgres_url: str,
+    more: Mapping[str, str] | None = None,
+    each: Mapping[str, Mapping[str, str]] | None = None,
+) -> Iterator[House]:
     """Run everything until the block is left; then there must be nothing left of it.
 
-    ``more`` goes into the environment.
+    ``more`` goes into the environment of all, and of ``each`` program what is there by its name.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="malgil-")))
@@ -170,7 +175,7 @@ def house(postgres_url: str, more: Mapping[str, str] | None = None) -> Iterator[
             **(more or {}),
         }
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
-        built = House(folder, environment, stack.enter_context(client))
+        built = House(folder, environment, stack.enter_context(client), each or {})
         stack.callback(_end, built)
         _start_servers(built, valkey_port, s3_port)
         _start_malgil(built)

@@ -45,6 +45,12 @@ def stays() -> Iterator[None]:
     jobs._leaving.clear()
 
 
+def sweep() -> None:
+    """Sweep, as if the last sweep were long ago."""
+    runtime.redis().delete(jobs.SWEPT)
+    jobs.sweep()
+
+
 def make_corpus(session: Session) -> Corpus:
     corpus = corpora.create(
         session,
@@ -186,15 +192,23 @@ def test_a_second_ring_changes_nothing_while_a_job_is_worked_on(sessions) -> Non
 
 
 def test_the_sweep_rings_for_jobs_that_wait_but_not_without_end(sessions, messages) -> None:
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 0
     queue(sessions)
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1
     for _ in range(9):
         queue(sessions)
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1 + jobs.RINGS_AT_ONCE
+
+
+def test_of_sweeps_that_have_piled_up_one_is_enough(sessions, messages) -> None:
+    queue(sessions)
+    sweep()
+    jobs.sweep()
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 1
 
 
 def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) -> None:
@@ -202,7 +216,7 @@ def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) 
     long_ago = runtime.now() - timedelta(minutes=1)
     with sessions.begin() as session:
         assert rows.claim_next(session, worker="gone", lease_s=6, max_deaths=3, now=long_ago)
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1
 
 
@@ -212,7 +226,7 @@ def test_a_child_is_made_ready_while_the_lease_of_a_silent_worker_runs_out(
     job = queue(sessions)
     with sessions.begin() as session:
         rows.claim_next(session, worker="gone", lease_s=3, max_deaths=3, now=runtime.now())
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1, "it rings before the lease has run out"
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # makes a child talk from its first moment
     with woken() as worker:
@@ -244,16 +258,16 @@ def test_the_sweep_leaves_a_job_alone_that_somebody_holds(sessions, messages) ->
     queue(sessions)
     with sessions.begin() as session:
         rows.claim_next(session, worker="busy", lease_s=60, max_deaths=3, now=runtime.now())
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 0
 
 
 def test_the_sweep_rings_for_asks_that_nobody_read(sessions, messages, valkey: Redis) -> None:
-    jobs.sweep()
+    sweep()
     assert messages(INFERENCE_QUEUE) == 0
     for _ in range(3):
         valkey.xadd(INBOX, {"ask": "{}"})
-    jobs.sweep()
+    sweep()
     assert messages(INFERENCE_QUEUE) == 1
 
 
@@ -271,7 +285,7 @@ def test_the_sweep_forgets_imports_that_died_and_leaves_those_under_way(sessions
                 bytes_=1,
                 now=runtime.now() - age,
             )
-    jobs.sweep()
+    sweep()
     with sessions() as session:
         left = session.scalars(select(Corpus)).all()
     assert [runtime.now() - corpus.created_at < timedelta(minutes=1) for corpus in left] == [True]
@@ -283,7 +297,7 @@ def test_the_sweep_forgets_keys_of_requests_after_a_day(sessions) -> None:
             idempotency.begin(
                 session, str(age), fingerprint="0" * 64, holder=uuid4(), now=runtime.now() - age
             )
-    jobs.sweep()
+    sweep()
     with sessions() as session:
         assert list(session.scalars(select(IdempotencyKey.key))) == ["23:00:00"]
 
@@ -301,13 +315,13 @@ def test_the_sweep_forgets_old_blobs_that_no_row_needs_once_in_an_hour(
         snapshots.put(session, job, attempt=1, blob_key=snapshot, **add)
     for key in (unused, used, snapshot):
         os.utime(store.local_path(key), (old, old))
-    jobs.sweep()
+    sweep()
     assert [store.exists(key) for key in (unused, used, snapshot, young)] == [False] + [True] * 3
     os.utime(store.local_path(young), (old, old))
-    jobs.sweep()
+    sweep()
     assert store.exists(young)
     valkey.delete(jobs.LOOKED)
-    jobs.sweep()
+    sweep()
     assert not store.exists(young)
 
 
@@ -333,8 +347,8 @@ def test_the_sweep_after_one_whose_connections_were_cut_rings_again(
     sessions, messages, valkey: Redis
 ) -> None:
     queue(sessions)
-    jobs.sweep()
+    sweep()
     valkey.client_kill_filter(_type="normal", skipme=True)
-    jobs.sweep()  # its own ring may be lost
-    jobs.sweep()
+    sweep()  # its own ring may be lost
+    sweep()
     assert messages(JOBS_QUEUE) >= 2
