@@ -25,6 +25,7 @@ from core.queue.messages import (
     INBOX,
     INBOX_GROUP,
     INFERENCE_QUEUE,
+    RETRIES,
     Ask,
     Reply,
     alive_key,
@@ -254,6 +255,7 @@ class Drain:
             return []
         times = {one["message_id"]: one["times_delivered"] for one in left}
         entries: Any = self._redis.xclaim(INBOX, INBOX_GROUP, self._name, 0, list(times))
+        self._redis.hincrby(RETRIES, "worker_died", len(entries))
         log.warning("took over the asks of a dead worker", worker=name, asks=len(entries))
         fresh = []
         for ask, arrived in self._taken(entries):

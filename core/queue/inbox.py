@@ -27,6 +27,7 @@ from core.queue.messages import (
     GIVEN_UP,
     INBOX,
     INFERENCE_QUEUE,
+    RETRIES,
     Ask,
     Reply,
     alive_key,
@@ -265,6 +266,8 @@ class Inbox:
             again = [one for one in found if not (one.left or one.said)]
             if again:
                 log.warning("asks were lost and are put again", asks=len(again))
+                with suppress(RedisError):
+                    await self._redis.hincrby(RETRIES, "queue_lost", len(again))
             self._post(again)
             for one in found:
                 if one.said:

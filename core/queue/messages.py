@@ -17,6 +17,7 @@ INBOX = "malgil:inbox"  # stream of asks
 INBOX_GROUP = "inference"
 BELL = "malgil:bell"  # set while a doorbell for the inbox is on its way, or somebody listens
 GIVEN_UP = "malgil:given-up"  # stream of the ids of asks that nobody waits for any more
+RETRIES = "malgil:retries"  # hash: how many asks were answered anew, by the reason
 BELL_MS = 1000  # after this a ring counts as lost and the next ask rings again
 
 

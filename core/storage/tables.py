@@ -20,6 +20,7 @@ from sqlalchemy import (
     TypeDecorator,
     UniqueConstraint,
     false,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -188,6 +189,7 @@ class Job(Base):
     priority: Mapped[int] = mapped_column(default=0)  # higher goes first
     attempt: Mapped[int] = mapped_column(default=0)  # checked at every write: a late worker stops
     deaths: Mapped[int] = mapped_column(default=0)  # of its workers, since it last advanced
+    expiries: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # of its leases
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(128))
     cancel_requested: Mapped[bool] = mapped_column(default=False)

@@ -348,17 +348,31 @@ def test_waiting_counts_what_could_be_claimed(session: Session) -> None:
     assert jobs.waiting(session, now=later(60)) == 2
 
 
-def test_counts_name_every_status(session: Session) -> None:
-    assert set(jobs.counts(session).values()) == {0}
+def test_totals_name_every_status(session: Session) -> None:
+    assert set(jobs.totals(session).by_status.values()) == {0}
     make_running(session)
     make_job(session)
     make_job(session)
-    counts = jobs.counts(session)
-    assert counts == {"queued": 2, "running": 1, "paused": 0} | {
+    totals = jobs.totals(session)
+    assert totals.by_status == {"queued": 2, "running": 1, "paused": 0} | {
         "succeeded": 0,
         "failed": 0,
         "cancelled": 0,
     }
+    assert (totals.retries, totals.expiries) == (0, 0)
+
+
+def test_totals_count_attempts_beyond_the_first_and_leases_that_ran_out(session: Session) -> None:
+    job = make_running(session)
+    assert claim(session, now=later(10)) is not None  # it ran out
+    leave(session, job.id, attempt=2)
+    assert claim(session, now=later(11)) is not None  # it was given back
+    totals = jobs.totals(session)
+    assert (totals.retries, totals.expiries) == (2, 1)
+    for attempt in range(MAX_DEATHS):  # it runs out again and again, to the last time
+        claim(session, now=later(99 * (attempt + 1)))
+    totals = jobs.totals(session)
+    assert (totals.retries, totals.expiries, totals.by_status["failed"]) == (3, MAX_DEATHS, 1)
 
 
 def test_events_are_read_page_by_page(session: Session) -> None:
