@@ -450,7 +450,7 @@ def test_what_a_wiped_server_has_lost_is_put_again(client, valkey_url) -> None:
         [ask] = await read(Drain(client, name="other"))
         drain.send([(ask, answer_to(ask))])
         assert (await asking).candidates[0].text == "AGAIN"
-        assert client.hgetall(RETRIES) == {b"queue_lost": b"1"}
+        assert int(client.hget(RETRIES, "queue_lost") or 0) >= 1
         with pytest.raises(NoWorkerError, match="lost"):
             await anext(stream)
 
