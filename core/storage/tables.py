@@ -219,15 +219,15 @@ class JobEvent(Base):
 
 
 class Snapshot(Base):
-    """Where a job can be taken up again: the newest training state, one for each job."""
+    """Where a job can be taken up again: one of its newest training states."""
 
     __tablename__ = "snapshots"
 
     job_id: Mapped[UUID] = mapped_column(
         ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
     )
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attempt: Mapped[int]
-    step: Mapped[int]
     blob_key: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]

@@ -30,7 +30,7 @@ FoundT = TypeVar("FoundT")
 JOBS = int(os.environ.get("CHAOS_JOBS") or 30)
 KILLS = int(os.environ.get("CHAOS_KILLS") or 200)
 SPECS = 5  # that are distinct
-EVERY_S = 2.0  # on average
+EVERY_S = 4.0  # on average: kills go on for as long as there is work
 PATIENCE_S = 1800.0
 # That its workers die says nothing of a job here: nobody is to give one up for it.
 ENVIRONMENT = {"MALGIL_MAX_DEATHS": "1000", "MALGIL_THREADS": "1"}
