@@ -41,6 +41,7 @@ SWEPT = "malgil:swept"  # there for a part of the time between two sweeps
 LOOKED = "malgil:looked-for-blobs"  # there for that long after somebody has
 
 _leaving = threading.Event()
+_waiting_for_room = threading.Event()
 _busy = threading.Lock()  # one job at a time in one worker
 
 
@@ -98,8 +99,11 @@ def _has_room() -> bool:
     try:
         demand(scratch, SCRATCH_BYTES)
     except UnavailableError as error:
-        log.warning("jobs wait", reason=str(error))
+        if not _waiting_for_room.is_set():  # a log must not grow where a disk is full
+            log.warning("jobs wait", reason=str(error))
+        _waiting_for_room.set()
         return False
+    _waiting_for_room.clear()
     return True
 
 

@@ -1,5 +1,6 @@
 """The job worker with real children; only the messages of Celery are played."""
 
+import errno
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
+from structlog.testing import capture_logs
 
 from core.data.examples import content_of
 from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE
@@ -189,6 +191,34 @@ def test_a_second_ring_changes_nothing_while_a_job_is_worked_on(sessions) -> Non
     finally:
         jobs._busy.release()
     assert show(sessions, job).attempt == 0
+
+
+def test_without_room_to_work_in_jobs_stay_in_the_queue(sessions, monkeypatch) -> None:
+    job = queue(sessions)
+    with monkeypatch.context() as full:
+        full.setattr(jobs, "SCRATCH_BYTES", 1 << 60)
+        with capture_logs() as told:
+            jobs.run()
+            jobs.run()
+    assert [one["event"] for one in told] == ["jobs wait"], "once, however often it is rung"
+    assert show(sessions, job).attempt == 0
+    assert jobs._has_room()
+
+
+def test_a_job_for_which_no_process_can_be_started_is_given_back(sessions, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    job = queue(sessions)
+    monkeypatch.setattr(jobs, "Child", refuse)
+    monkeypatch.setattr(jobs, "AGAIN_S", 0.01)
+    monkeypatch.setattr(jobs, "_has_room", iter([True, False]).__next__)
+    jobs.run()
+    given_back = show(sessions, job)
+    assert (given_back.status, given_back.attempt, given_back.deaths) == (JobStatus.QUEUED, 1, 0)
+    with sessions() as session:
+        said = [event.data.get("message") for event in rows.events(session, job, limit=9)]
+    assert any("Resource temporarily unavailable" in str(one) for one in said)
 
 
 def test_the_sweep_rings_for_jobs_that_wait_but_not_without_end(sessions, messages) -> None:
