@@ -99,6 +99,6 @@ def _field(content: Any, field: str, kind: type, *, within: str, name: str) -> A
     value = content.get(field) if isinstance(content, dict) else None
     if not isinstance(value, kind):
         path = f"{within}.{field}" if within else field
-        what = {str: "a text", list: "an array"}[kind]
+        what = "a text" if kind is str else "an array"
         raise InputError(f"{name}: {path} is not {what}.", field="file")
     return value
