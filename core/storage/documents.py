@@ -54,6 +54,7 @@ def add(
         if known is None:
             raise
         return known, False
+    session.expire(document, ["text"])
     return document, True
 
 
@@ -70,12 +71,17 @@ def get(session: Session, document_id: UUID, *, with_text: bool = False) -> Docu
 
 def texts(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     """Return the texts of documents. Raises NotFoundError naming the first that is not there."""
-    query = select(Document.id, Document.text).where(Document.id.in_(ids))
-    found = dict(session.execute(query).all())
+    found = known_texts(session, ids)
     for document_id in ids:
         if document_id not in found:
             raise NotFoundError("document", document_id)
     return found
+
+
+def known_texts(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
+    """Return the texts of those documents that are there."""
+    query = select(Document.id, Document.text).where(Document.id.in_(ids))
+    return dict(session.execute(query).all())
 
 
 def page(session: Session, *, before: UUID | None, limit: int) -> list[Document]:

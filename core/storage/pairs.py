@@ -103,16 +103,16 @@ def put(session: Session, pairs: Iterable[NewPair], *, now: datetime) -> int:
     question or scores are none, and NotFoundError for documents; nothing of its chunk is written.
     """
     made, begun, rest = 0, 0, iter(pairs)
-    while chunk := list(islice(rest, CHUNK)):
-        made += _put_chunk(session, chunk, begun=begun, now=now)
-        begun += len(chunk)
+    while some := list(islice(rest, CHUNK)):
+        made += _put_some(session, some, begun=begun, now=now)
+        begun += len(some)
     return made
 
 
-def _put_chunk(session: Session, chunk: Sequence[NewPair], *, begun: int, now: datetime) -> int:
-    texts = documents.texts(session, {pair.document_id for pair in chunk})
+def _put_some(session: Session, some: Sequence[NewPair], *, begun: int, now: datetime) -> int:
+    texts = documents.texts(session, {pair.document_id for pair in some})
     rows = {}
-    for number, pair in enumerate(chunk, start=begun):
+    for number, pair in enumerate(some, start=begun):
         row = _row(pair, texts[pair.document_id], number=number, now=now)
         rows[row["id"]] = row  # of two that are the same, the last
     count = select(func.count()).select_from(GeneratedPair)
@@ -131,27 +131,36 @@ def _put_chunk(session: Session, chunk: Sequence[NewPair], *, begun: int, now: d
     return len(rows) - known
 
 
-def _row(pair: NewPair, text: str, *, number: int, now: datetime) -> dict[str, object]:
-    where = f"pairs[{number}]"
-    answer = slice_of(text, pair.answer_start, pair.answer_end, within=where)
+def check(pair: NewPair, text: str, *, within: str = "") -> tuple[str, str]:
+    """Return question and answer as they are kept; ``text`` is that of the document.
+
+    Raises InputError naming the field that is wrong, below ``within``.
+    """
+    prefix = f"{within}." if within else ""
+    answer = slice_of(text, pair.answer_start, pair.answer_end, within=within)
     if pair.answer is not None and pair.answer != answer:
         raise InputError(
-            f"{where}.answer: it is not what the document has at {pair.answer_start} to "
+            f"{prefix}answer: it is not what the document has at {pair.answer_start} to "
             f"{pair.answer_end}, which is {answer[:80]!r}.",
-            field=f"{where}.answer",
+            field=f"{prefix}answer",
         )
     for name, score in pair.scores.items():
         if not (SCORE_NAME.fullmatch(name) and math.isfinite(score)):
             raise InputError(
-                f"{where}.scores: {name!r} is no name, or {score} no number.",
-                field=f"{where}.scores",
+                f"{prefix}scores: {name!r} is no name, or {score} no number.",
+                field=f"{prefix}scores",
             )
+    return question_of(pair.question, within=within), answer
+
+
+def _row(pair: NewPair, text: str, *, number: int, now: datetime) -> dict[str, object]:
+    question, answer = check(pair, text, within=f"pairs[{number}]")
     return {
         "id": identify(pair),
         "job_id": pair.job_id,
         "document_id": pair.document_id,
         "rank": pair.rank,
-        "question": question_of(pair.question, within=where),
+        "question": question,
         "answer": answer,
         "answer_start": pair.answer_start,
         "answer_end": pair.answer_end,
@@ -208,13 +217,14 @@ def page(
     return list(session.scalars(query.order_by(*_ORDER).limit(limit)))
 
 
-def stream(session: Session, wanted: PairFilter = ALL) -> Iterator[GeneratedPair]:
-    """Yield pairs in the order of ``page``, few in memory at a time, each chunk a query."""
-    query = select(GeneratedPair).where(*wanted.conditions()).order_by(*_ORDER).limit(CHUNK)
-    chunk = list(session.scalars(query))
-    while chunk:
-        yield from chunk
-        chunk = list(session.scalars(_after(query, chunk[-1])))
+def chunk(
+    session: Session, wanted: PairFilter = ALL, *, after: GeneratedPair | None = None
+) -> list[GeneratedPair]:
+    """Return the next pairs in the order of ``page``, whatever became of ``after`` meanwhile."""
+    query = select(GeneratedPair).where(*wanted.conditions())
+    if after is not None:
+        query = _after(query, after)
+    return list(session.scalars(query.order_by(*_ORDER).limit(CHUNK)))
 
 
 def counts(session: Session, wanted: PairFilter = ALL) -> dict[ReviewState, int]:
