@@ -9,7 +9,7 @@ from typing import BinaryIO, TextIO
 
 from sqlalchemy.orm import Session, sessionmaker
 
-from core.data.documents import Extracted, Format, format_of
+from core.data.documents import Extracted, Format, clean_name, clean_title, format_of
 from core.data.documents.apart import extract_apart
 from core.errors import InputError
 from core.storage import documents
@@ -42,10 +42,11 @@ def collect(
     """
     if not files:
         raise InputError("There is no file to read.", field="file")
-    formats = [format or format_of(name) for name, _ in files]
+    named = [(clean_name(name), file) for name, file in files]
+    formats = [format or format_of(name) for name, _ in named]
     with tempfile.TemporaryFile("w+", encoding="utf-8", prefix="malgil-") as spool:
         count = 0
-        for (name, file), kind in zip(files, formats, strict=True):
+        for (name, file), kind in zip(named, formats, strict=True):
             size = file.seek(0, 2)
             for found in extract_apart(file, name=name, format=kind, language=language):
                 json.dump([size, asdict(found)], spool, ensure_ascii=False)
@@ -74,7 +75,7 @@ def _keep(
 ) -> Collected:
     document, new = documents.add(
         session,
-        title=title or found.title,
+        title=clean_title(title or "") or found.title,
         text=found.text,
         language=found.language,
         name=found.name,

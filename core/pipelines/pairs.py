@@ -114,7 +114,7 @@ def bring_in(
         if bad:
             raise DataError(
                 f"{name}: {len(bad)} of the first {read} lines are no pairs.",
-                lines=bad[:SHOWN],
+                lines=sorted(bad)[:SHOWN],
                 field="file",
             )
         if not read:

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -18,7 +19,10 @@ from core.data.documents.formats import Format
 from core.errors import DataError, InputError
 
 TIME_S = 120.0  # for one file
+READERS = 4  # files that one process has read at a time; others wait their turn
 MEMORY_BYTES = 2 * 2**30  # of its process; where the system bounds that
+
+_turns = threading.BoundedSemaphore(READERS)
 
 
 def extract_apart(
@@ -42,7 +46,7 @@ def extract_apart(
             shutil.copyfileobj(file, copy)
         asked = {"name": name, "format": format, "language": language, "memory": memory_bytes}
         command = [sys.executable, "-m", "core.data.documents", str(source), json.dumps(asked)]
-        with result.open("wb") as output:
+        with result.open("wb") as output, _turns:
             _run(command, output, name=name, time_s=time_s)
         with result.open(encoding="utf-8") as lines:
             for line in lines:

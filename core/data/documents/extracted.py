@@ -66,6 +66,11 @@ def clean_title(title: str) -> str:
     return " ".join(clean(title[: MAX_TITLE * 4]).split())[:MAX_TITLE].strip()
 
 
+def clean_name(name: str) -> str:
+    """Return the name of a file as one line; of a very long one its end, which has the suffix."""
+    return " ".join(clean(name).split())[-MAX_TITLE:].strip() or "file"
+
+
 def stem_of(name: str) -> str:
     """Return the name of a file without folders and suffix."""
     base = re.split(r"[/\\]", name)[-1]
