@@ -1,7 +1,8 @@
 """Documents to passages: slices that questions are asked about."""
 
 import unicodedata
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from core.data.sentences import Span, paragraphs, sentences
@@ -23,6 +24,16 @@ def passages(text: str, spec: PassageSpec) -> Iterator[Span]:
             yield group
         else:
             yield from _windows(text, group, spec)
+
+
+def around(found: Sequence[Span], start: int, end: int) -> Span:
+    """Return the passages that a slice touches, and the slice itself, as one."""
+    first = bisect_right(found, start, key=lambda span: span.end)
+    last = bisect_left(found, end, key=lambda span: span.start)
+    touched = found[first:last]
+    return Span(
+        min([start, *(span.start for span in touched)]), max([end, *(span.end for span in touched)])
+    )
 
 
 def _grouped(text: str, spec: PassageSpec) -> Iterator[Span]:

@@ -2,8 +2,7 @@
 
 import json
 import tempfile
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
@@ -15,8 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.data.exports import ExportedPair
 from core.data.lines import RawLine, lines
-from core.data.passages import passages
-from core.data.sentences import Span
+from core.data.passages import around, passages
 from core.errors import DataError, InputError, NotFoundError
 from core.pipelines.importing import ImportRequest, import_corpus
 from core.specs import PassageSpec
@@ -209,7 +207,7 @@ class _Contexts:
     def exported(self, pair: GeneratedPair) -> ExportedPair:
         """Return a pair of this document with the passages around its answer."""
         said = current(pair)
-        around = _around(self._passages, said.answer_start, said.answer_end)
+        context = around(self._passages, said.answer_start, said.answer_end)
         return ExportedPair(
             id=str(pair.id),
             document_id=str(self.id),
@@ -222,16 +220,6 @@ class _Contexts:
             review=pair.review.value,
             reviewed_by=pair.reviewed_by,
             scores=pair.scores,
-            context=around.of(self._text),
-            context_start=around.start,
+            context=context.of(self._text),
+            context_start=context.start,
         )
-
-
-def _around(found: Sequence[Span], start: int, end: int) -> Span:
-    """Return the passages that a slice touches, and the slice itself, as one."""
-    first = bisect_right(found, start, key=lambda span: span.end)
-    last = bisect_left(found, end, key=lambda span: span.start) - 1
-    touched: Iterable[Span] = found[first : last + 1]
-    return Span(
-        min([start, *(span.start for span in touched)]), max([end, *(span.end for span in touched)])
-    )

@@ -45,7 +45,7 @@ def articles(data: bytes, *, name: str) -> Iterator[Part]:
 
 
 def records(data: bytes, *, name: str) -> Iterator[Part]:
-    """Yield the documents of a file with one JSON object a line: text, and title and language.
+    """Yield the documents of a file with one JSON object a line: text or context, title, language.
 
     Other fields are left aside. Raises DataError listing the first lines that are no document.
     """
@@ -77,13 +77,14 @@ def _record(line: str, number: int) -> Part:
         raise ValueError(f"not JSON: {error}") from error
     if not isinstance(content, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 (a fault of the file, not of ours)
-    for field in ("text", "title", "language"):
+    said = "context" if "text" not in content and "context" in content else "text"
+    for field in (said, "title", "language"):
         value = content.get(field)
-        if not isinstance(value, str) and (field == "text" or value is not None):
+        if not isinstance(value, str) and (field == said or value is not None):
             raise ValueError(f"{field} is no text")
-    if not content["text"].strip():
-        raise ValueError("text is empty")
-    return Part(str(number), content["text"], content.get("title") or "", content.get("language"))
+    if not content[said].strip():
+        raise ValueError(f"{said} is empty")
+    return Part(str(number), content[said], content.get("title") or "", content.get("language"))
 
 
 def _contexts(article: Any, within: str, name: str) -> list[str]:

@@ -219,7 +219,7 @@ def test_a_field_of_squad_that_is_not_there_is_named(content: object, field: str
 
 
 def test_lines_of_json_are_documents_and_wrong_ones_are_listed() -> None:
-    data = b'{"text": "a", "title": "A", "language": "en", "url": 3}\n\n{"text": "b"}\n'
+    data = b'{"text": "a", "title": "A", "language": "en", "url": 3}\n\n{"context": "b"}\n'
     found = list(extract(data, name="d.jsonl", format="jsonl", language="ko"))
     assert [(one.name, one.title, one.text, one.language) for one in found] == [
         ("d.jsonl:1", "A", "a", "en"),
