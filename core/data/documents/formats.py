@@ -1,4 +1,7 @@
-"""The one table from the format of a file to what reads it."""
+"""The one table from the format of a file to what reads it.
+
+Parsers are imported where one is needed: whoever only names formats starts without them.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import PurePath
@@ -6,9 +9,6 @@ from typing import Literal, get_args
 
 from core.data.documents.encoding import decode
 from core.data.documents.extracted import Extracted, extracted
-from core.data.documents.marked import Marked
-from core.data.documents.markup import Page, declared_encoding
-from core.data.documents.pages import pages, title_of
 from core.data.documents.sets import Part, articles, records
 from core.errors import InputError
 
@@ -69,17 +69,23 @@ def _text(data: bytes, name: str) -> Iterator[Part]:
 
 
 def _markdown(data: bytes, name: str) -> Iterator[Part]:
+    from core.data.documents.marked import Marked
+
     text = decode(data, name=name).replace("\r\n", "\n")
     marked = Marked(text, name=name)
     yield Part("", marked.text, marked.title)
 
 
 def _html(data: bytes, name: str) -> Iterator[Part]:
+    from core.data.documents.markup import Page, declared_encoding
+
     page = Page(decode(data, name=name, declared=declared_encoding(data)))
     yield Part("", page.text, page.title, page.language)
 
 
 def _pdf(data: bytes, name: str) -> Iterator[Part]:
+    from core.data.documents.pages import pages, title_of
+
     text = "\n\n".join(pages(data, name=name))
     yield Part("", text, title_of(data))
 

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import DataError, InputError
 from core.pipelines.importing import ImportRequest
+from core.pipelines.known import questions_of
 from core.pipelines.pairs import bring_in, export, to_corpus
 from core.storage import corpora, documents, pairs, reviews
 from core.storage.pairs import NewPair, PairFilter
@@ -142,3 +143,22 @@ def test_pairs_become_a_corpus(sessions: sessionmaker[Session], document_id: UUI
     nothing = PairFilter(reviews=[ReviewState.REJECTED])
     with pytest.raises(InputError):
         to_corpus(sessions, nothing, request=request, now=NOW)
+
+
+def test_kept_questions_are_found_by_what_is_nearly_the_same(
+    sessions: sessionmaker[Session], document_id: UUID
+) -> None:
+    questions = ("How many things does the first paragraph say?", "Who lives on the other side?")
+    new = [
+        NewPair(document_id=document_id, question=question, answer_start=0, answer_end=9)
+        for question in questions
+    ]
+    with sessions.begin() as session:
+        pairs.put(session, new, now=NOW)
+        reviews.edit(session, pairs.identify(new[0]), question=f"{questions[0]} ", by=None, now=NOW)
+    known = questions_of(sessions)
+    assert len(known) == 1
+    nearest = known.nearest("how many things does this first paragraph say")
+    assert nearest is not None
+    assert nearest.key == pairs.identify(new[0])
+    assert len(questions_of(sessions, PairFilter())) == 2
