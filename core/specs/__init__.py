@@ -4,6 +4,7 @@ from core.specs.asking import lay_over
 from core.specs.base import Spec, merge, parse
 from core.specs.decoding import DecodeSpec
 from core.specs.model import ModelSpec
+from core.specs.passages import PassageSpec
 from core.specs.plan import Name, Plan, Task, TrainJob
 from core.specs.serving import ServeSpec, ServingPrecision
 from core.specs.text import TokenizerSpec
@@ -13,6 +14,7 @@ __all__ = [
     "DecodeSpec",
     "ModelSpec",
     "Name",
+    "PassageSpec",
     "Plan",
     "ServeSpec",
     "ServingPrecision",

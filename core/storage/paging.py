@@ -7,9 +7,9 @@ from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.orm import Session
 
 from core.errors import NotFoundError
-from core.storage.tables import Checkpoint, Conversation, Corpus, Job
+from core.storage.tables import Checkpoint, Conversation, Corpus, Document, Job
 
-Row = TypeVar("Row", Corpus, Job, Checkpoint, Conversation)
+Row = TypeVar("Row", Corpus, Job, Checkpoint, Conversation, Document)
 
 
 def newest_first(

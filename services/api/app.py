@@ -22,8 +22,10 @@ from services.api.routes import (
     checkpoints,
     conversations,
     corpora,
+    documents,
     health,
     jobs,
+    pairs,
     recipes,
     replies,
 )
@@ -42,6 +44,8 @@ TAGS = [
     {"name": "aliases", "description": "Names that people call; promote and roll back."},
     {"name": "replies", "description": "Ask a model, once or text by text."},
     {"name": "conversations", "description": "Talks that the server remembers."},
+    {"name": "documents", "description": "Texts that questions are asked about."},
+    {"name": "pairs", "description": "Questions and answers: review them, take them out or in."},
     {"name": "health", "description": "For those who run this."},
 ]
 # They are searched in this order; replies are asked for most often, and wait for nothing else.
@@ -54,7 +58,10 @@ ROUTERS = (
     checkpoints.router,
     aliases.router,
     conversations.router,
+    documents.router,
+    pairs.router,
 )
+UPLOADS = frozenset(module.router.prefix for module in (corpora, checkpoints, documents, pairs))
 
 
 def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAPI:
@@ -88,7 +95,7 @@ def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAP
     app.add_middleware(
         BodyLimit,
         upload_limit=settings.upload_limit_mb * 2**20,
-        uploads=frozenset({corpora.router.prefix, checkpoints.router.prefix}),
+        uploads=UPLOADS,
     )
     app.add_middleware(OwnPagesOnly)
     app.add_middleware(Frame, figures=app.state.figures)

@@ -9,7 +9,7 @@ import typer
 from typer.exceptions import TyperException
 
 from core.errors import MalgilError
-from services.cli import corpora, jobs, models, recipe
+from services.cli import corpora, documents, jobs, models, pairs, recipe
 from services.cli.backup import backup, restore
 from services.cli.demo import demo
 from services.cli.doctor import doctor
@@ -35,6 +35,8 @@ app.add_typer(corpora.app, name="corpus")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(models.app, name="models")
 app.add_typer(recipe.app, name="recipe")
+app.add_typer(documents.app, name="documents")
+app.add_typer(pairs.app, name="pairs")
 
 
 @app.command("version")

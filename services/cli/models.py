@@ -1,7 +1,5 @@
 """``malgil models``: names, the checkpoints behind them, and files of both."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -10,6 +8,7 @@ import typer
 
 from services.cli.client import Client, connect
 from services.cli.corpora import upload
+from services.cli.downloading import download
 from services.cli.explaining import explain
 from services.cli.failures import refused
 from services.cli.options import JsonFlag, Limit
@@ -112,7 +111,7 @@ def export(
         raise refused("FILE", f"{file} is there already; --force overwrites it")
     with connect() as client:
         checkpoint = _id_of(client, model)
-        written = _download(client, f"/v1/checkpoints/{checkpoint}/file", file)
+        written = download(client, f"/v1/checkpoints/{checkpoint}/file", file)
     done = {"checkpoint": checkpoint, "file": str(file), "bytes": written}
     screen.result(done, f"Wrote {file} ({size(written)}).")
 
@@ -134,21 +133,6 @@ def import_(
             client.make(f"/v1/aliases/{promote_to}", method="PUT", body=body)
     named = f" as {promote_to}" if promote_to else ""
     screen.result(checkpoint, f"Imported checkpoint {checkpoint['id']}{named}.")
-
-
-def _download(client: Client, path: str, file: Path) -> int:
-    """Write what ``path`` gives to ``file``: whole, or not at all; return its bytes."""
-    handle, fresh = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as out, client.streaming(path) as response:
-            for piece in response.iter_bytes():
-                out.write(piece)
-            written = out.tell()
-        Path(fresh).chmod(0o644)
-        Path(fresh).replace(file)
-    finally:
-        Path(fresh).unlink(missing_ok=True)
-    return written
 
 
 def _checkpoint(client: Client, checkpoint_id: str) -> dict[str, Any]:

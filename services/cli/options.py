@@ -28,3 +28,8 @@ Decoding = Annotated[
         help="How to search for what it says, such as beam_size=8; several times, if need be.",
     ),
 ]
+OfJob = Annotated[str | None, typer.Option("--job", help="Only pairs that this job made.")]
+OfDocument = Annotated[str | None, typer.Option("--document", help="Only pairs about this one.")]
+Score = Annotated[str | None, typer.Option(help="The name of a score, for --min-score.")]
+MinScore = Annotated[float | None, typer.Option(help="Only pairs with at least so much of it.")]
+Text = Annotated[str | None, typer.Option(help="Only pairs with this in question or answer.")]

@@ -4,14 +4,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from alembic import command
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from core.storage.session import open_engine, open_sessions
 from core.storage.tables import Base
-from migrations import check, upgrade
+from migrations import check, configure, upgrade
 from tests.core.storage.rows import make_corpus, make_running
 
 BEHIND = "It is at version none; the code needs "
@@ -89,10 +91,35 @@ def test_references_are_guarded_after_an_upgrade(empty_database_url: str) -> Non
     engine.dispose()
 
 
+def test_rows_of_the_version_before_are_kept_on_the_way_up_and_down(
+    empty_database_url: str,
+) -> None:
+    engine = open_engine(empty_database_url)
+    with engine.connect() as connection:
+        command.upgrade(configure(connection), "0002")
+        told = {"id": uuid4().hex, "title": "a", "text": "말길 👩", "sha256": "0" * 64}
+        connection.execute(
+            text(
+                "INSERT INTO documents (id, title, text, sha256, created_at)"
+                " VALUES (:id, :title, :text, :sha256, '2030-01-01')"
+            ),
+            told,
+        )
+        connection.commit()
+        command.upgrade(configure(connection), "0004")
+        length = connection.execute(text("SELECT length FROM documents")).scalar_one()
+        assert length == len("말길 👩")
+        command.downgrade(configure(connection), "0002")
+        kept = connection.execute(text("SELECT text FROM documents")).scalar_one()
+        assert kept == "말길 👩"
+        connection.commit()
+    engine.dispose()
+
+
 def test_several_processes_can_upgrade_at_once(empty_database_url: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
-        command = partial(started, database_url=empty_database_url, folder=tmp_path)
-        processes = [stack.enter_context(command()) for _ in range(3)]
+        start = partial(started, database_url=empty_database_url, folder=tmp_path)
+        processes = [stack.enter_context(start()) for _ in range(3)]
         for process in processes:
             assert process.communicate(timeout=60) == ("", "")
             assert process.returncode == 0
@@ -100,14 +127,14 @@ def test_several_processes_can_upgrade_at_once(empty_database_url: str, tmp_path
 
 
 def test_the_command_works_from_anywhere(empty_database_url: str, tmp_path: Path) -> None:
-    command = partial(started, database_url=empty_database_url, folder=tmp_path)
+    start = partial(started, database_url=empty_database_url, folder=tmp_path)
     for arguments, status, output in (
         (["check"], 1, BEHIND),
         (["upgrade"], 0, ""),
         (["check"], 0, ""),
         ([], 0, ""),
     ):
-        with command(*arguments) as process:
+        with start(*arguments) as process:
             written, errors = process.communicate(timeout=60)
             assert (process.returncode, errors) == (status, "")
             assert written.startswith(output)

@@ -7,8 +7,9 @@ from uuid import UUID
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.specs import Plan, TrainJob
-from core.storage import checkpoints, corpora, jobs
-from core.storage.tables import Checkpoint, Corpus, CorpusKind, Job, JobKind, Split
+from core.storage import checkpoints, corpora, documents, jobs, pairs
+from core.storage.pairs import NewPair
+from core.storage.tables import Checkpoint, Corpus, CorpusKind, Document, Job, JobKind, Split
 
 NOW = datetime(2025, 3, 1, 9, 0, tzinfo=UTC)
 
@@ -96,3 +97,47 @@ def add_checkpoint(
             bytes_=bytes_,
             now=now,
         )
+
+
+def add_document(
+    sessions: sessionmaker[Session],
+    text: str = "We open at nine. 저녁 여섯 시에 닫는다. 👩\u200d👧 The river is near.",
+    *,
+    title: str = "Hours",
+    now: datetime = NOW,
+) -> Document:
+    """Keep a document."""
+    with sessions.begin() as session:
+        document, _ = documents.add(
+            session,
+            title=title,
+            text=text,
+            language="en",
+            name="hours.txt",
+            format="text",
+            bytes_=len(text.encode()),
+            now=now,
+        )
+        return document
+
+
+def add_pairs(
+    sessions: sessionmaker[Session],
+    document: Document,
+    *places: tuple[int, int],
+    now: datetime = NOW,
+) -> list[UUID]:
+    """Keep pairs about slices of a document; return their ids."""
+    new = [
+        NewPair(
+            document_id=document.id,
+            question=f"Question {number}?",
+            answer_start=start,
+            answer_end=end,
+            scores={"sure": number / 10},
+        )
+        for number, (start, end) in enumerate(places or ((3, 7), (8, 15)))
+    ]
+    with sessions.begin() as session:
+        pairs.put(session, new, now=now)
+    return [pairs.identify(pair) for pair in new]

@@ -14,7 +14,15 @@ from sqlalchemy import func, select
 
 from core.queue.messages import Reply
 from core.storage import idempotency
-from core.storage.tables import AliasChange, Checkpoint, Conversation, Corpus, IdempotencyKey, Job
+from core.storage.tables import (
+    AliasChange,
+    Checkpoint,
+    Conversation,
+    Corpus,
+    Document,
+    IdempotencyKey,
+    Job,
+)
 from tests.services.api.conftest import House
 from tests.services.api.fakes import FakeInbox
 from tests.services.api.files import bundle
@@ -70,9 +78,13 @@ def start(house: House) -> httpx.Response:
     return house.client.post("/v1/conversations", json={"model": "bot"}, headers=KEY)
 
 
+def tell(house: House) -> httpx.Response:
+    return house.client.post("/v1/documents/text", json={"text": "We open."}, headers=KEY)
+
+
 @pytest.mark.parametrize(
     ("send", "kind"),
-    [(queue, Job), (upload, Corpus), (bring, Checkpoint), (start, Conversation)],
+    [(tell, Document), (queue, Job), (upload, Corpus), (bring, Checkpoint), (start, Conversation)],
 )
 def test_what_is_sent_again_is_made_once_and_answered_the_same(
     house: House, send: Callable[[House], httpx.Response], kind: type
@@ -148,7 +160,7 @@ def test_a_key_that_is_none_is_refused_by_its_name(house: House, key: str | byte
 
 @pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", ""])
 def test_a_form_of_the_wrong_kind_is_refused_all_the_same(house: House, kind: str) -> None:
-    for path in ("/v1/corpora", "/v1/checkpoints"):
+    for path in ("/v1/corpora", "/v1/checkpoints", "/v1/documents", "/v1/pairs"):
         headers = {**KEY, "content-type": kind}
         assert house.client.post(path, content=b"a=b", headers=headers).status_code == 422
 

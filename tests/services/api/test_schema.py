@@ -21,7 +21,14 @@ from core.storage.tables import CorpusKind
 from services.api.app import create_app
 from tests.services.api.conftest import open_house
 from tests.services.api.fakes import FakeDoorbell, FakeInbox
-from tests.services.api.rows import add_checkpoint, add_corpus, add_job, claim
+from tests.services.api.rows import (
+    add_checkpoint,
+    add_corpus,
+    add_document,
+    add_job,
+    add_pairs,
+    claim,
+)
 from tests.services.api.serving import served
 
 DESCRIBED = create_app(Settings()).openapi()
@@ -80,7 +87,10 @@ def filled(home: Path, database_url: str) -> Iterator[Served]:
         checkpoint = str(add_checkpoint(sessions, job_id=job.id).id)
         requests.put(f"{url}/v1/aliases/bot", json={"checkpoint": checkpoint}, timeout=5)
         talk = requests.post(f"{url}/v1/conversations", json={"model": "bot"}, timeout=5).json()
+        document = add_document(sessions)
         known = {
+            "document_id": str(document.id),
+            "pair_id": str(add_pairs(sessions, document)[0]),
             "ref": "talk",
             "job_id": str(job.id),
             "checkpoint_id": checkpoint,

@@ -23,7 +23,7 @@ def test_the_version_is_that_of_the_package(malgil: Malgil) -> None:
 def test_help_names_every_command_and_every_exit_code(malgil: Malgil) -> None:
     ran = malgil("--help")
     assert ran.code == 0
-    commands = "up demo corpus train jobs models chat translate recipe version"
+    commands = "up demo documents pairs corpus train jobs models chat translate recipe version"
     for word in (*commands.split(), "Exit codes", "130"):
         assert word in ran.out
 
@@ -38,6 +38,11 @@ def test_help_names_every_command_and_every_exit_code(malgil: Malgil) -> None:
         ("models", "list"),
         ("train", "talk", "--recipe", "chat"),
         ("translate", "bot", "hello"),
+        ("documents", "list"),
+        ("documents", "show", "8c1d2b54-9a0e-4c58-8a0b-7f3c6d1e2f90"),
+        ("pairs", "list"),
+        ("pairs", "review"),
+        ("pairs", "corpus", "--name", "qa"),
     ],
 )
 def test_without_a_server_every_command_says_how_to_start_one(
