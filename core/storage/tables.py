@@ -77,6 +77,7 @@ class CorpusKind(StrEnum):
     PAIRS = "pairs"
     DIALOGUES = "dialogues"
     TEXT = "text"
+    PASSAGES = "passages"
 
 
 class Split(StrEnum):
