@@ -15,6 +15,7 @@ from core.decoding.step import StepModel
 from core.models.build import build
 from core.models.lexicon import Lexicon
 from core.models.vectors import place_vectors
+from core.pipelines.asking import see_that_it_can_ask
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
 from core.pipelines.evaluating import (
     HeldOut,
@@ -24,6 +25,12 @@ from core.pipelines.evaluating import (
     likelihood,
     scorer,
     signatures_of,
+)
+from core.pipelines.examining import (
+    Examined,
+    examine,
+    held_out_questions,
+    written_likelihood,
 )
 from core.pipelines.looking import attention_maps
 from core.pipelines.preparing import Examples, Prepared, learn_vocabulary, prepare
@@ -64,7 +71,7 @@ class Finished:
     """The end: the bundle as bytes, and what its report says.
 
     ``report`` has a ``run`` that the bundle has not: seconds, threads and machine, without which
-    the same seed gives the same bytes.
+    the same seed gives the same bytes. That of a model that asks has a ``sheet`` of pairs besides.
     """
 
     data: bytes = field(repr=False)
@@ -145,6 +152,9 @@ def _finish(
     bundle: Bundle, examples: Examples, prepared: Prepared, run: dict[str, Any]
 ) -> Iterator[Event]:
     """Decode what is held out, and report."""
+    if bundle.plan.task == "questions":
+        yield from _finish_asking(bundle, examples, prepared, run)
+        return
     if bundle.plan.train.lexicon:
         yield Stage("lexicon", "which words each word of a source calls up")
         bundle = replace(bundle, lexicon=_lexicon(bundle, prepared))
@@ -184,6 +194,37 @@ def _finish(
         metrics["lexicon_coverage"] = coverage(bundle.lexicon, prepared.valid.pairs)
     whole = replace(bundle, report=report)
     yield Finished(write_bundle(whole), bundle.step, metrics, {**report, "run": run})
+
+
+def _finish_asking(
+    bundle: Bundle, examples: Examples, prepared: Prepared, run: dict[str, Any]
+) -> Iterator[Event]:
+    """Ask about what is held out, and report; pairs for a person to look at stand beside it."""
+    held = held_out_questions(examples, rows=bundle.plan.train.report_rows)
+    yield Stage("report", f"asking {len(held)} held-out questions")
+    telling = examine(bundle, held)
+    while True:
+        try:
+            yield Stage("report", next(telling))
+        except StopIteration as end:
+            examined: Examined = end.value
+            break
+    metrics = {
+        **written_likelihood(bundle, prepared.valid, prefix="valid"),
+        **(written_likelihood(bundle, prepared.test, prefix="test") if prepared.test else {}),
+        **examined.metrics,
+    }
+    report: dict[str, Any] = {
+        "metrics": metrics,
+        "examples": {**prepared.sizes, "decoded": examined.decoded},
+        "vocabulary_size": bundle.tokenizer.size,
+        "parameters": sum(parameter.numel() for parameter in bundle.model.parameters()),
+        "samples": examined.samples[:SHOWN],
+        "signatures": examined.signatures,
+    }
+    whole = replace(bundle, report=report)
+    beside = {"run": run, "sheet": examined.sheet}
+    yield Finished(write_bundle(whole), bundle.step, metrics, {**report, **beside})
 
 
 def _lexicon(bundle: Bundle, prepared: Prepared) -> Lexicon | None:
@@ -254,6 +295,9 @@ def _resumed(plan: Plan, resume: bytes | None) -> tuple[TrainingState | None, Te
 
 def _see_that_it_can_be_asked(bundle: Bundle) -> None:
     """Raise InputError now, not in the end, for ways to decode that are not for this model."""
+    if bundle.plan.task == "questions":
+        see_that_it_can_ask(bundle)
+        return
     asked = question_of(bundle, [""], bundle.plan.decode).request(0)
     refuse_impossible(asked, cast("StepModel[Any]", bundle.model))
 

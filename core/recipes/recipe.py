@@ -12,7 +12,7 @@ CorpusKind = Literal["pairs", "dialogues", "text", "passages"]
 Sense = Literal["at_least", "at_most"]
 
 _KINDS: Mapping[Task, tuple[CorpusKind, ...]] = MappingProxyType(
-    {"translate": ("pairs",), "language": ("text",)}
+    {"translate": ("pairs",), "language": ("text",), "questions": ("passages",)}
 )
 QUICK: Mapping[str, Any] = MappingProxyType(
     {

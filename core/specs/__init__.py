@@ -5,6 +5,7 @@ from core.specs.base import Spec, merge, parse
 from core.specs.decoding import DecodeSpec
 from core.specs.model import ModelSpec
 from core.specs.plan import Name, Plan, Task, TrainJob
+from core.specs.questions import QuestionSpec
 from core.specs.serving import ServeSpec, ServingPrecision
 from core.specs.text import TokenizerSpec
 from core.specs.training import TrainSpec
@@ -14,6 +15,7 @@ __all__ = [
     "ModelSpec",
     "Name",
     "Plan",
+    "QuestionSpec",
     "ServeSpec",
     "ServingPrecision",
     "Spec",
