@@ -16,7 +16,7 @@ from core.data.batches import Batch
 from core.data.marks import unmarked
 from core.models.generators import Generator, Measure
 from core.models.learner import LossOptions, LossTerms
-from core.models.passages import PassageEncoder
+from core.models.passages import AnswerEncoder, PassageEncoder
 from core.models.proposers import Proposer
 from core.models.reader import SpanReader, spans_between
 from core.models.seq2seq import Seq2Seq
@@ -91,10 +91,10 @@ class Asker(nn.Module):
         passage and each question, times as many words as its questions have; so all parts weigh
         alike, and batches add up. ``nll`` is that of all three, without smoothing.
         """
-        written = self._write(batch, options)
+        memory = self.passage(batch.source, batch.source_mask).memory
+        written = self._write(batch, options, memory)
         lengths = batch.target_mask[:, 1:].sum(1)  # (N,)
         words = lengths.new_zeros(len(batch.source)).index_add_(0, batch.of, lengths)  # (B,)
-        memory = self.passage(batch.source, batch.source_mask).memory
         proposed = (self.proposer.losses(memory, batch.source_mask, batch.golds) * words).sum()
         read = (self._read(batch) * lengths).sum()
         rest = self.proposal_weight * proposed + self.reading_weight * read
@@ -107,7 +107,8 @@ class Asker(nn.Module):
 
     def written(self, batch: PassageBatch) -> LossTerms:
         """Return how wrong the writer alone is."""
-        return self._write(batch, LossOptions())
+        memory = self.passage(batch.source, batch.source_mask).memory
+        return self._write(batch, LossOptions(), memory)
 
     def propose(self, source: Tensor, mask: Tensor) -> Tensor:
         """Return log p (B, S, L) that something is asked about each span of ``source`` (B, S)."""
@@ -148,15 +149,22 @@ class Asker(nn.Module):
         """Return one state with the rows of all, one state behind the other."""
         return self.writer.join(states)
 
-    def _write(self, batch: PassageBatch, options: LossOptions) -> LossTerms:
+    def _write(self, batch: PassageBatch, options: LossOptions, memory: Tensor) -> LossTerms:
+        """Ask all questions; ``memory`` (B, S, M) is what the proposer sees."""
         mask = batch.source_mask[batch.of]
-        encoded = self.writer.encoder(batch.asked, mask)
         pairs = Batch(
             source=unmarked(batch.asked).words,
             source_mask=mask,
             target=batch.target,
             target_mask=batch.target_mask,
         )
+        encoder = self.writer.encoder
+        if isinstance(encoder, AnswerEncoder):  # marks are not read there: once for all questions
+            if encoder.passage is not self.passage:
+                memory = encoder.passage(batch.source, batch.source_mask).memory
+            encoded = encoder.at_answers(memory.index_select(0, batch.of), batch.asked)
+        else:
+            encoded = encoder(batch.asked, mask)
         return self.writer.losses_from(encoded, pairs, options)
 
     def _read(self, batch: PassageBatch) -> Tensor:

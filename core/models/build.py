@@ -95,7 +95,7 @@ def _asker(spec: ModelSpec, questions: QuestionSpec, vocabulary_size: int) -> As
     own = _passage_encoder(spec, written) if questions.separate else passage
     return Asker(
         passage=passage,
-        proposer=_proposer(questions, memory_dim=passage.memory_dim),
+        proposer=_proposer(spec, questions, memory_dim=passage.memory_dim),
         writer=_writer(spec, questions, written, own),
         reader=_span_reader(spec, questions, vectors()),
         longest_answer=questions.longest_answer,
@@ -129,14 +129,15 @@ def _passage_encoder(spec: ModelSpec, vectors: TokenVectors) -> PassageEncoder:
     )
 
 
-def _proposer(questions: QuestionSpec, *, memory_dim: int) -> Proposer:
+def _proposer(spec: ModelSpec, questions: QuestionSpec, *, memory_dim: int) -> Proposer:
     longest = questions.longest_answer
     match questions.proposer:
         case "tags":
             return reset(TagProposer(memory_dim=memory_dim, longest=longest))
         case "spans":
-            spans = SpanProposer(memory_dim=memory_dim, hidden_dim=memory_dim, longest=longest)
-            return reset(spans)
+            return reset(
+                SpanProposer(memory_dim=memory_dim, hidden_dim=spec.encoder_dim, longest=longest)
+            )
         case _:
             assert_never(questions.proposer)
 

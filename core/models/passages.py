@@ -77,7 +77,10 @@ class AnswerEncoder(nn.Module):
 
         Where nothing is marked, the first token stands for an answer.
         """
-        states = self.passage(source, mask).memory  # (B, S, M)
+        return self.at_answers(self.passage(source, mask).memory, source)
+
+    def at_answers(self, states: Tensor, source: Tensor) -> Encoded:
+        """Read of the states (B, S, M) of a passage those at the answers marked in ``source``."""
         answer = unmarked(source).tags != OUTSIDE
         first, lengths = answer.int().argmax(1), answer.sum(1).clamp(min=1)  # (B,)
         steps = torch.arange(int(lengths.max()), device=source.device)  # (A,)
