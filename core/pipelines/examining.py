@@ -1,9 +1,8 @@
 """What a model that asks questions is worth on articles that it has not seen."""
 
 import random
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, cast
 
 import torch
@@ -51,15 +50,23 @@ class Examined:
 
 
 def held_out_questions(examples: Examples, *, rows: int) -> list[HeldOutQuestion]:
-    """Return the first questions with an answer, of test, or of validation if there is no test."""
+    """Return about ``rows`` questions with an answer, of test, or of validation if there is none.
+
+    They are those of whole passages, drawn from all of the split, the same each time.
+    """
     for split in ("test", "valid"):
-        found = (
-            HeldOutQuestion(passage, question, question.answer)
-            for passage in cast("Sequence[Passage]", examples(split))
-            for question in passage.questions
-            if question.answer is not None
-        )
-        if held := list(islice(found, rows)):
+        passages = list(cast("Iterable[Passage]", examples(split)))
+        random.Random(0).shuffle(passages)  # noqa: S311 (repeatable on purpose)
+        held: list[HeldOutQuestion] = []
+        for passage in passages:
+            asked = ((one, one.answer) for one in passage.questions)
+            found = [
+                HeldOutQuestion(passage, one, answer) for one, answer in asked if answer is not None
+            ]
+            if held and len(held) + len(found) > rows:
+                break
+            held += found
+        if held:
             return held
     return []
 
