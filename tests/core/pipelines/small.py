@@ -107,7 +107,7 @@ def about(town: str, land: str, river: str, korean: str) -> Passage:
 PASSAGES: list[Example] = [about(*town) for town in TOWNS]
 QUESTIONS = Plan(
     task="questions",
-    tokenizer=TokenizerSpec(kind="word", split_marks=True, vocabulary_size=40),
+    tokenizer=TokenizerSpec(kind="word", split_marks=True, vocabulary_size=26),
     model=ModelSpec(
         embedding_dim=16,
         encoder_hidden_dim=12,
