@@ -14,11 +14,12 @@ from core.metrics.text import bleu_orders, corpus_scores, signatures, variety
 from core.models.asker import Asker
 from core.pipelines.asking import FoundAnswer, WrittenQuestion, ask, find, propose
 from core.pipelines.bundle import Bundle
-from core.pipelines.preparing import Examples, Lesson
+from core.pipelines.preparing import Examples, Lesson, Prepared
 from core.text.tokenizer import UNK, Tokenizer
 from core.text.words import words_of
 from core.training.precision import to_device
 
+SHOWN = 10  # held-out questions that a report shows
 SHEET = 50  # pairs that a person looks at
 AT_ONCE = 64  # questions that are written together
 
@@ -46,7 +47,32 @@ class Examined:
     signatures: dict[str, str]
     samples: list[dict[str, Any]]
     sheet: list[dict[str, Any]]  # pairs made up from passages alone
-    decoded: int
+
+
+def report_on(
+    bundle: Bundle, examples: Examples, prepared: Prepared
+) -> Generator[str, None, tuple[dict[str, Any], list[dict[str, Any]]]]:
+    """Ask about what is held out; return the report, and pairs for a person to look at.
+
+    Yields in words how far it is.
+    """
+    held = held_out_questions(examples, rows=bundle.plan.train.report_rows)
+    yield f"asking {len(held)} held-out questions"
+    examined = yield from examine(bundle, held)
+    metrics = {
+        **written_likelihood(bundle, prepared.valid, prefix="valid"),
+        **(written_likelihood(bundle, prepared.test, prefix="test") if prepared.test else {}),
+        **examined.metrics,
+    }
+    report = {
+        "metrics": metrics,
+        "examples": {**prepared.sizes, "decoded": len(held)},
+        "vocabulary_size": bundle.tokenizer.size,
+        "parameters": sum(parameter.numel() for parameter in bundle.model.parameters()),
+        "samples": examined.samples[:SHOWN],
+        "signatures": examined.signatures,
+    }
+    return report, examined.sheet
 
 
 def held_out_questions(examples: Examples, *, rows: int) -> list[HeldOutQuestion]:
@@ -99,7 +125,6 @@ def examine(bundle: Bundle, held: Sequence[HeldOutQuestion]) -> Generator[str, N
         signatures={**signatures(texts, targets), "rouge": rouge_signature(), **spans_signature()},
         samples=[_sample(one, question) for one, question in zip(held, written, strict=True)],
         sheet=sheet_of(bundle, held),
-        decoded=len(held),
     )
 
 

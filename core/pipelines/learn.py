@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -26,12 +26,7 @@ from core.pipelines.evaluating import (
     scorer,
     signatures_of,
 )
-from core.pipelines.examining import (
-    Examined,
-    examine,
-    held_out_questions,
-    written_likelihood,
-)
+from core.pipelines.examining import report_on
 from core.pipelines.looking import attention_maps
 from core.pipelines.preparing import Examples, Prepared, learn_vocabulary, prepare
 from core.pipelines.questions import question_of
@@ -45,6 +40,8 @@ from core.training.loop import fit
 from core.training.precision import pick_device
 from core.training.state import TrainingState, load_state
 from core.training.team import ALONE, Team
+
+Told = TypeVar("Told")
 
 SHOWN = 10  # held-out examples that a report shows
 TELL_EVERY = 50  # of those that it decodes
@@ -199,32 +196,21 @@ def _finish(
 def _finish_asking(
     bundle: Bundle, examples: Examples, prepared: Prepared, run: dict[str, Any]
 ) -> Iterator[Event]:
-    """Ask about what is held out, and report; pairs for a person to look at stand beside it."""
-    held = held_out_questions(examples, rows=bundle.plan.train.report_rows)
-    yield Stage("report", f"asking {len(held)} held-out questions")
-    telling = examine(bundle, held)
+    """Report of a model that asks; pairs for a person to look at stand beside it."""
+    report, sheet = yield from _staged(report_on(bundle, examples, prepared))
+    data = write_bundle(replace(bundle, report=report))
+    yield Finished(data, bundle.step, report["metrics"], {**report, "run": run, "sheet": sheet})
+
+
+def _staged(telling: Generator[str, None, Told]) -> Generator[Event, None, Told]:
+    """Pass on in words how far something is; return what came of it."""
     while True:
         try:
-            yield Stage("report", next(telling))
+            detail = next(telling)
         except StopIteration as end:
-            examined: Examined = end.value
-            break
-    metrics = {
-        **written_likelihood(bundle, prepared.valid, prefix="valid"),
-        **(written_likelihood(bundle, prepared.test, prefix="test") if prepared.test else {}),
-        **examined.metrics,
-    }
-    report: dict[str, Any] = {
-        "metrics": metrics,
-        "examples": {**prepared.sizes, "decoded": examined.decoded},
-        "vocabulary_size": bundle.tokenizer.size,
-        "parameters": sum(parameter.numel() for parameter in bundle.model.parameters()),
-        "samples": examined.samples[:SHOWN],
-        "signatures": examined.signatures,
-    }
-    whole = replace(bundle, report=report)
-    beside = {"run": run, "sheet": examined.sheet}
-    yield Finished(write_bundle(whole), bundle.step, metrics, {**report, **beside})
+            told: Told = end.value
+            return told
+        yield Stage("report", detail)
 
 
 def _lexicon(bundle: Bundle, prepared: Prepared) -> Lexicon | None:

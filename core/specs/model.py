@@ -96,6 +96,8 @@ class ModelSpec(Spec):
 
 def _faults(spec: ModelSpec) -> Iterator[str]:
     """Yield why ``spec`` makes no sense; nothing if it does."""
+    if spec.questions is not None:
+        yield from _question_faults(spec, spec.questions)
     if spec.is_language_model:
         yield from _language_model_faults(spec)
     elif spec.window is not None:
@@ -109,8 +111,6 @@ def _faults(spec: ModelSpec) -> Iterator[str]:
         for name in ("residual", "layer_norm", "locked_dropout", "weight_drop"):
             if getattr(spec, name):
                 yield f"{name}: belongs to recurrent layers, and there are none"
-    if spec.questions is not None:
-        yield from _question_faults(spec, spec.questions)
     if spec.freeze_embedding and not spec.shared_embedding:
         yield "freeze_embedding: needs shared_embedding, for one set of vectors is loaded"
 

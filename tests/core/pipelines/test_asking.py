@@ -152,12 +152,10 @@ def test_the_report_tells_how_well_all_three_do(finished: Finished) -> None:
         **dict.fromkeys(("train", "valid", "test", "decoded"), 12),
         **dict.fromkeys(("train_passages", "valid_passages", "test_passages"), 4),
     }
-    assert finished.report["samples"][0] == {
-        "context": ["Korea"],
-        "target": "Where is Seoul?",
-        "output": "Where is Seoul?",
-        "score": finished.report["samples"][0]["score"],
-    }
+    samples = finished.report["samples"]
+    assert len(samples) == 10
+    assert all(one["output"] == one["target"] for one in samples)
+    assert ["Korea"] in [one["context"] for one in samples]
     assert "squad-f1" in finished.report["signatures"]["answer_f1"]
 
 
@@ -223,8 +221,11 @@ def test_the_note_says_unknown_where_it_lacks_a_word(tmp_path) -> None:
         ({"train": {"lexicon": 3}}, "train.lexicon"),
         ({"train": {"score_rows": 3}}, "train.score_rows"),
         ({"decode": {"anti_generic": 0.3}}, "decode.anti_generic"),
-        ({"model": {"encoder": "none", "copy_source": False, "coverage": False}}, "encoder"),
-        ({"model": {"decoder": "transformer", "coverage": False}}, "decoder|embedding_dim"),
+        (
+            {"model": {"encoder": "none", "copy_source": False, "coverage": False}},
+            "model.encoder: a",
+        ),
+        ({"model": {"decoder": "transformer", "coverage": False}}, "model.decoder: a model with"),
         ({"model": {"shared_embedding": False}}, "model.shared_embedding: questions.separate"),
         ({"model": {"questions": {"condition": "answer"}}}, "model.copy_source: with questions"),
         (
