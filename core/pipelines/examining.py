@@ -151,7 +151,8 @@ def sheet_of(bundle: Bundle, held: Sequence[HeldOutQuestion]) -> list[dict[str, 
     """
     chance = random.Random(bundle.plan.train.seed)  # noqa: S311 (repeatable; nothing hangs on it)
     passages = list(dict.fromkeys(one.passage for one in held))
-    drawn = [chance.choice(passages) for _ in range(SHEET if passages else 0)]
+    drawn = chance.sample(passages, min(SHEET, len(passages)))
+    drawn += chance.choices(passages, k=SHEET - len(drawn)) if passages else []
     about = [
         (passage, chance.choice(proposals))
         for passage, proposals in zip(
