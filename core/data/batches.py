@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core.data.arrays import Lengths, Ragged, RaggedWriter, Tokens
@@ -82,13 +84,18 @@ def collate(encoded: EncodedPairs, rows: Iterable[int]) -> Batch:
     """Put ``rows`` of ``encoded`` into tensors, padded to the longest among them."""
     chosen = [int(row) for row in rows]
     source, source_mask = pad_sources([encoded.source[row] for row in chosen])
-    target, target_mask = _pad([_framed(encoded.target[row]) for row in chosen])
+    target, target_mask = framed_batch([encoded.target[row] for row in chosen])
     return Batch(source=source, source_mask=source_mask, target=target, target_mask=target_mask)
 
 
-def pad_sources(sources: Sequence[Sequence[int] | Tokens]) -> tuple[Tensor, Tensor]:
+def pad_sources(sources: Sequence[Sequence[int] | NDArray[Any]]) -> tuple[Tensor, Tensor]:
     """Return ids (B, S) and mask (B, S); a source without tokens becomes one UNK."""
     return _pad([source if len(source) else [UNK] for source in sources])
+
+
+def framed_batch(targets: Sequence[Tokens]) -> tuple[Tensor, Tensor]:
+    """Return ids (B, T + 1) from BOS to EOS, and mask (B, T + 1)."""
+    return _pad([_framed(target) for target in targets])
 
 
 def _framed(tokens: Tokens) -> Tokens:
@@ -97,7 +104,7 @@ def _framed(tokens: Tokens) -> Tokens:
     return framed
 
 
-def _pad(sequences: Sequence[Sequence[int] | Tokens]) -> tuple[Tensor, Tensor]:
+def _pad(sequences: Sequence[Sequence[int] | NDArray[Any]]) -> tuple[Tensor, Tensor]:
     lengths = np.array([len(sequence) for sequence in sequences])
     mask = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (B, S)
     padded = np.full(mask.shape, PAD, dtype=np.int64)

@@ -1,6 +1,7 @@
 """What a corpus consists of, and what a model sees of it."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -48,7 +49,47 @@ class Text:
         return (self.text,)
 
 
-Example = Pair | Dialogue | Text
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a context: its characters from ``start`` on, up to ``end`` and without it."""
+
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredQuestion:
+    """A question about a context, and where the answers that people gave to it stand there."""
+
+    question: str
+    answers: tuple[Span, ...]  # may be the same; none: the context does not answer it
+
+    @property
+    def answer(self) -> Span | None:
+        """The answer that was given most often, of equal ones the first."""
+        counts = Counter(self.answers)  # keeps the order of the first of each
+        return max(counts, key=lambda span: counts[span], default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A piece of an article or story, as its makers wrote it, and questions about it.
+
+    Offsets count the characters of ``context``, so it is neither brought into a normal form nor
+    stripped. Passages with one title are never parted; without one, each is an article of its own.
+    """
+
+    title: str
+    context: str
+    questions: tuple[AnsweredQuestion, ...]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is said in it."""
+        return (self.context, *(one.question for one in self.questions))
+
+
+Example = Pair | Dialogue | Text | Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +104,35 @@ def exchanges(example: Example, *, context_turns: int) -> Iterator[Exchange]:
     """Yield what can be learned from ``example``: of a dialogue, every turn but the first.
 
     The context holds the last ``context_turns`` turns before the reply, or fewer at the start.
-    Raises InputError for running text: nobody replies to it.
+    Raises InputError for running text and passages: nobody replies to them.
     """
     if isinstance(example, Pair):
         yield Exchange((example.source,), example.target)
         return
     if isinstance(example, Text):
         raise InputError("Running text has no replies; it is for language models.", field="corpus")
+    if isinstance(example, Passage):
+        raise InputError("Passages have no replies; they are for questions.", field="corpus")
     for position in range(1, len(example.turns)):
         context = example.turns[max(0, position - context_turns) : position]
         yield Exchange(context, example.turns[position])
 
 
 def content_of(example: Example) -> dict[str, Any]:
-    """Return ``example`` as it is kept: ``{source, target}``, ``{turns}`` or ``{text}``."""
+    """Return ``example`` as it is kept.
+
+    That is ``{source, target}``, ``{turns}``, ``{text}`` or ``{title, context, questions}``.
+    """
     if isinstance(example, Pair):
         return {"source": example.source, "target": example.target}
     if isinstance(example, Text):
         return {"text": example.text}
+    if isinstance(example, Passage):
+        return {
+            "title": example.title,
+            "context": example.context,
+            "questions": [_content_of_question(one) for one in example.questions],
+        }
     return {"turns": list(example.turns)}
 
 
@@ -90,18 +142,35 @@ def example_of(content: Mapping[str, Any]) -> Example:
         return Dialogue(tuple(content["turns"]))
     if "text" in content:
         return Text(content["text"])
+    if "context" in content:
+        questions = (
+            AnsweredQuestion(
+                one["question"],
+                tuple(Span(span["start"], span["end"]) for span in one["answers"]),
+            )
+            for one in content["questions"]
+        )
+        return Passage(content["title"], content["context"], tuple(questions))
     return Pair(content["source"], content["target"])
+
+
+def _content_of_question(question: AnsweredQuestion) -> dict[str, Any]:
+    answers = [{"start": span.start, "end": span.end} for span in question.answers]
+    return {"question": question.question, "answers": answers}
 
 
 def place(example: Example) -> float:
     """Return where in [0, 1) ``example`` falls when a corpus is divided.
 
-    It depends on the source (the first turn of a dialogue) alone, and neither on its case nor
-    its spacing: examples with one source share one place, in every corpus and on every machine.
+    It depends on the source (the first turn of a dialogue, the title of a passage) alone, and
+    neither on its case nor its spacing: examples with one source share one place, in every corpus
+    and on every machine.
     Running text is divided by ``split_at`` instead.
     """
     if isinstance(example, Text):
         return place_of(example.text)
+    if isinstance(example, Passage):
+        return place_of(example.title or example.context)
     return place_of(example.source if isinstance(example, Pair) else example.turns[0])
 
 

@@ -5,13 +5,15 @@ from itertools import chain, islice
 from pathlib import Path
 from types import MappingProxyType
 
-from core.data import paired, running
+from core.data import asked, paired, running
 from core.data.examples import Example, Split
 from core.data.holdout import hold_out
 from core.data.made_names import names
 from core.data.made_up import algorithms, calculator
 from core.errors import InputError
 from core.recipes.materials import Material, Reader
+
+_ALL = 1000  # files at once: more than any material has
 
 Maker = Callable[[Material], Mapping[Split, Sequence[Example]]]
 
@@ -76,6 +78,7 @@ _READERS: Mapping[Reader, tuple[paired.Reader, int]] = MappingProxyType(
         "text": (running.paragraphs, 1),
         "penn": (running.penn, 1),
         "fables": (running.fables, 1),
+        "passages": (asked.passages, _ALL),
     }
 )
 _MAKERS: Mapping[Reader, Maker] = MappingProxyType(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, BinaryIO, Literal
 
+from core.data.answered import Tally, passage_of
 from core.data.columns import (
     GUESSED,
     Columns,
@@ -19,6 +20,7 @@ from core.data.columns import (
 )
 from core.data.examples import Example, Split
 from core.data.lines import RawLine, Record, lines, records
+from core.data.squad import read_squad
 from core.data.values import (
     NoExampleError,
     dialogue_of,
@@ -28,8 +30,8 @@ from core.data.values import (
 )
 from core.errors import DataError, InputError
 
-Format = Literal["csv", "tsv", "jsonl", "text"]
-Kind = Literal["pairs", "dialogues", "text"]
+Format = Literal["csv", "tsv", "jsonl", "text", "squad"]
+Kind = Literal["pairs", "dialogues", "text", "passages"]
 Json = dict[str, Any] | list[Any]
 Place = str | int
 Found = tuple[Example, Split | None]
@@ -48,6 +50,13 @@ _RUNNING_SUFFIXES: Mapping[str, Format] = {
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
+_PASSAGE_SUFFIXES: Mapping[str, Format] = {".json": "squad", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+_ABLE: Mapping[Kind, tuple[str, tuple[Format, ...]]] = {
+    "pairs": ("Pairs are read from csv, tsv or jsonl.", ("csv", "tsv", "jsonl")),
+    "dialogues": ("Dialogues are read from jsonl only.", ("jsonl",)),
+    "text": ("Running text is read from text or jsonl.", ("text", "jsonl")),
+    "passages": ("Passages are read from squad or jsonl.", ("squad", "jsonl")),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +73,9 @@ def format_of(name: str, kind: Kind = "pairs") -> Format:
     """Return the format that the end of a file's name says; InputError where it says none.
 
     ``.txt`` is a table of pairs, for so they are often shared; but running text where that is
-    the ``kind``.
+    the ``kind``. ``.json`` is a SQuAD document where the ``kind`` is passages.
     """
-    suffixes = _RUNNING_SUFFIXES if kind == "text" else _SUFFIXES
+    suffixes = {"text": _RUNNING_SUFFIXES, "passages": _PASSAGE_SUFFIXES}.get(kind, _SUFFIXES)
     for suffix, format_ in suffixes.items():
         if name.lower().endswith(suffix):
             return format_
@@ -94,20 +103,25 @@ def read(
     jsonl holds pairs as objects or arrays, running text as objects with a ``text``, and dialogues
     as ``{"turns": [...]}``, ``{"messages": [...]}`` or an array; a turn is a text, a
     ``[speaker, text]`` array or an object with a ``content``. Turns of the roles system and tool
-    are left out. text holds running text, a paragraph in each line.
+    are left out. text holds running text, a paragraph in each line. Passages are objects with
+    ``context`` and ``questions``, or the paragraphs of a SQuAD document (squad); what is wrong
+    with an answer is a problem of its line, which keeps the others.
 
-    Texts are in NFC and stripped. Raises DataError where the columns cannot be found.
+    Texts are in NFC and stripped, but for contexts. Raises DataError where the columns cannot be
+    found.
     """
-    if format == "jsonl":
-        return _from_json(file, columns, languages, kind)
-    if format == "text" and kind == "text":
-        if told := columns.model_dump(exclude_none=True):
-            raise InputError("Plain text has no columns that could be named.", field=min(told))
+    asking, able = _ABLE[kind]
+    if format not in able:
+        raise InputError(asking, field="format")
+    if format == "text":
+        _refuse_columns("Plain text has no columns that could be named.", columns)
         return _from_text(file)
-    if kind != "pairs" or format == "text":
-        able = {"pairs": "csv, tsv or jsonl", "dialogues": "jsonl only", "text": "text or jsonl"}
-        what = "Running text is" if kind == "text" else f"{kind.capitalize()} are"
-        raise InputError(f"{what} read from {able[kind]}.", field="format")
+    if format == "squad":
+        _refuse_columns("A SQuAD document has no columns that could be named.", columns)
+        return _from_squad(file)
+    if format == "jsonl":
+        read_json = _passages_from_json if kind == "passages" else _from_json
+        return read_json(file, columns, languages, kind)
     table = _Table(format, columns, header, languages)
     return table.read(records(file, format))
 
@@ -178,6 +192,38 @@ def _from_text(file: BinaryIO) -> Iterator[Line]:
             yield Line(line.number, problem=line.problem)
         elif line.text.strip():
             yield Line(line.number, running_text_of(line.text))
+
+
+def _refuse_columns(reason: str, columns: Columns) -> None:
+    if told := columns.model_dump(exclude_none=True):
+        raise InputError(reason, field=min(told))
+
+
+def _from_squad(file: BinaryIO) -> Iterator[Line]:
+    for found in read_squad(file):
+        yield Line(found.number, found.passage, found.problem)
+
+
+def _passages_from_json(
+    file: BinaryIO, columns: Columns, languages: Languages, kind: Kind
+) -> Iterator[Line]:
+    """Yield the passage of each line, and beside it a line for each answer that does not stand."""
+    del languages, kind
+    named = columns.model_copy(update={"split": None})
+    _refuse_columns("The parts of a passage go by names of their own.", named)
+    for line in lines(file):
+        if not line.problem and not line.text.strip():
+            continue
+        try:
+            value = _json(line)
+            split = None if columns.split is None else split_of_name(_member(value, columns.split))
+        except NoExampleError as error:
+            yield Line(line.number, problem=str(error))
+            continue
+        found = passage_of(value, Tally())
+        if found.passage is not None:
+            yield Line(line.number, found.passage, split=split)
+        yield from (Line(line.number, problem=problem) for problem in found.problems)
 
 
 def _from_json(

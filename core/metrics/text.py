@@ -23,6 +23,18 @@ def corpus_scores(outputs: Sequence[str], targets: Sequence[str]) -> dict[str, f
     }
 
 
+def bleu_orders(outputs: Sequence[str], targets: Sequence[str]) -> dict[str, float]:
+    """Return BLEU-1 to BLEU-4 (0 to 100): n-grams up to that length; the last is ``bleu``."""
+    return {
+        f"bleu_{order}": float(
+            BLEU(effective_order=False, max_ngram_order=order)
+            .corpus_score(outputs, [list(targets)])
+            .score
+        )
+        for order in range(1, 5)
+    }
+
+
 def variety(outputs: Sequence[str]) -> dict[str, float]:
     """Return distinct-1, distinct-2 (Li et al. 2016) and the share of the ten commonest outputs."""
     words = [output.split() for output in outputs]

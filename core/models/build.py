@@ -1,290 +1,197 @@
-"""Spec to module: the one table where names become parts."""
+"""Spec to network: the one table where kinds of networks are put together from their bricks."""
 
-from typing import TypeVar, assert_never, cast
+from typing import assert_never
 
 from torch import nn
 
-from core.models.attention import (
-    AdditiveAttention,
-    Attention,
-    LocalAttention,
-    ProductAttention,
+from core.data.marks import SHAPES, TAGS
+from core.models.asker import Asker
+from core.models.bricks import (
+    make_bridge,
+    make_decoder,
+    make_embedding,
+    make_encoder,
+    make_generator,
+    make_reader,
+    make_stack,
+    reset,
 )
-from core.models.bridges import LastBridge, LinearBridge, ZeroBridge
-from core.models.cells import STATES
-from core.models.decoders import RecurrentDecoder
 from core.models.dropout import dropout
 from core.models.encoders import Encoder, RecurrentEncoder
-from core.models.generators import Generator
 from core.models.language_model import LanguageModel
+from core.models.passages import AnswerEncoder, PassageEncoder, TokenVectors
 from core.models.pointer import Pointer
+from core.models.proposers import Proposer, SpanProposer, TagProposer
+from core.models.reader import SpanReader
 from core.models.recurrence import Recurrence
-from core.models.seq2seq import Bridge, Decoder, Seq2Seq
-from core.models.stack import RecurrentStack
-from core.models.text_readers import RecurrentReader, TextReader, TransformerReader, WindowReader
-from core.models.transformer_decoder import TransformerDecoder
-from core.models.transformer_encoder import TransformerEncoder
-from core.specs import ModelSpec
+from core.models.seq2seq import Seq2Seq
+from core.specs import ModelSpec, QuestionSpec
 
-ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
-# How far embeddings begin from zero. Wide, so that cells hear words early: it halves the steps to
-# learn a set by heart, and the epochs to learn to add. Less wide where they are the output layer
-# too, which would begin with opinions.
-WIDE_STD, TIED_STD = 1.0, 0.3
-
-Network = Seq2Seq | LanguageModel
+Network = Seq2Seq | LanguageModel | Asker
 
 
 def build(spec: ModelSpec, *, vocabulary_size: int) -> Network:
     """Make the network that ``spec`` describes, with fresh parameters from torch's generator."""
-    make = _language_model if spec.is_language_model else _seq2seq
-    network = make(spec, vocabulary_size)
+    network: Network
+    if spec.questions is not None:
+        network = _asker(spec, spec.questions, vocabulary_size)
+    elif spec.is_language_model:
+        network = _language_model(spec, vocabulary_size)
+    else:
+        network = _seq2seq(spec, vocabulary_size)
     _open_forget_gates(network)
     return network
 
 
 def _seq2seq(spec: ModelSpec, vocabulary_size: int) -> Seq2Seq:
     if spec.shared_embedding:
-        source_embedding = target_embedding = _embedding(
+        source_embedding = target_embedding = make_embedding(
             spec, vocabulary_size, readers=(spec.encoder, spec.decoder), tied=spec.tied_output
         )
     else:
-        source_embedding = _embedding(spec, vocabulary_size, readers=(spec.encoder,), tied=False)
-        target_embedding = _embedding(
+        source_embedding = make_embedding(
+            spec, vocabulary_size, readers=(spec.encoder,), tied=False
+        )
+        target_embedding = make_embedding(
             spec, vocabulary_size, readers=(spec.decoder,), tied=spec.tied_output
         )
-    encoder = _encoder(spec)
-    decoder, feature_dim = _decoder(spec)
+    encoder = make_encoder(spec)
+    decoder, feature_dim = make_decoder(spec)
     return Seq2Seq(
         source_embedding=source_embedding,
         target_embedding=target_embedding,
         encoder=encoder,
-        bridge=_bridge(spec),
+        bridge=make_bridge(spec),
         decoder=decoder,
-        generator=_generator(spec, target_embedding, feature_dim),
+        generator=make_generator(spec, target_embedding, feature_dim),
         pointer=Pointer(feature_dim=feature_dim) if spec.copy_source else None,
         dropout=dropout(spec.dropout, locked=spec.locked_dropout),
     )
 
 
 def _language_model(spec: ModelSpec, vocabulary_size: int) -> LanguageModel:
-    embedding = _embedding(spec, vocabulary_size, readers=(spec.decoder,), tied=spec.tied_output)
-    reader, feature_dim = _reader(spec)
+    embedding = make_embedding(
+        spec, vocabulary_size, readers=(spec.decoder,), tied=spec.tied_output
+    )
+    reader, feature_dim = make_reader(spec)
     return LanguageModel(
         embedding=embedding,
         reader=reader,
-        generator=_generator(spec, embedding, feature_dim),
+        generator=make_generator(spec, embedding, feature_dim),
         dropout=dropout(spec.dropout, locked=spec.locked_dropout),
     )
 
 
-def _generator(spec: ModelSpec, embedding: nn.Embedding, feature_dim: int) -> Generator:
-    generator = Generator(feature_dim=feature_dim, vocabulary_size=embedding.num_embeddings)
-    if spec.tied_output:
-        generator.weight = cast(nn.Parameter, embedding.weight)
-    return generator
+def _asker(spec: ModelSpec, questions: QuestionSpec, vocabulary_size: int) -> Asker:
+    written = _token_vectors(spec, questions, vocabulary_size, tied=spec.tied_output)
 
+    def vectors() -> TokenVectors:
+        """Return those of the writer, or fresh ones for a part that has its own."""
+        if not questions.separate:
+            return written
+        return _token_vectors(spec, questions, vocabulary_size, tied=False)
 
-def _embedding(
-    spec: ModelSpec, vocabulary_size: int, *, readers: tuple[str, ...], tied: bool
-) -> nn.Embedding:
-    """Return vectors as wide as those who read them like them; ``tied``: the output layer too."""
-    std = TIED_STD if tied else WIDE_STD
-    if "transformer" in readers:  # which multiplies by the square root of its width
-        std = spec.embedding_dim**-0.5
-    embedding = nn.Embedding(vocabulary_size, spec.embedding_dim)
-    nn.init.normal_(embedding.weight, std=std)
-    embedding.weight.requires_grad_(not spec.freeze_embedding)
-    return embedding
-
-
-def _encoder(spec: ModelSpec) -> Encoder:
-    match spec.encoder:
-        case "recurrent":
-            stack = _stack(
-                spec,
-                input_dim=spec.embedding_dim,
-                hidden_dim=spec.encoder_dim,
-                layers=spec.encoder_layers,
-                bidirectional=spec.bidirectional,
-                reverse=spec.reversed_source,
-            )
-            return RecurrentEncoder(stack)
-        case "transformer":
-            return TransformerEncoder(
-                dim=spec.hidden_dim,
-                layers=spec.encoder_layers,
-                heads=spec.heads,
-                feed_forward_dim=spec.feed_forward_dim,
-                dropout=spec.dropout,
-            )
-        case "none":
-            raise ValueError("a language model has no encoder")
-        case _:
-            assert_never(spec.encoder)
-
-
-def _decoder(spec: ModelSpec) -> tuple[Decoder, int]:
-    """Return the decoder, and the size of what it hands to the output layer."""
-    match spec.decoder:
-        case "recurrent":
-            return _recurrent_decoder(spec)
-        case "transformer":
-            return _transformer_decoder(spec, memory_dim=spec.memory_dim), spec.hidden_dim
-        case _:
-            assert_never(spec.decoder)
-
-
-def _recurrent_decoder(spec: ModelSpec) -> tuple[RecurrentDecoder, int]:
-    context_dim = spec.memory_dim if spec.peeky else 0
-    attended_dim = 0 if spec.attention == "none" else spec.memory_dim
-    found_dim = spec.hidden_dim + attended_dim + context_dim
-    if spec.tied_output:
-        feature_dim = spec.embedding_dim
-    else:
-        feature_dim = spec.hidden_dim if attended_dim else found_dim
-    combines = attended_dim or feature_dim != found_dim
-    match spec.attention_position:
-        case "before":
-            fed_dim = attended_dim
-        case "after":
-            fed_dim = feature_dim if spec.input_feeding else 0
-        case _:
-            assert_never(spec.attention_position)
-    decoder = RecurrentDecoder(
-        stack=_decoder_stack(spec, input_dim=spec.embedding_dim + context_dim + fed_dim),
-        combine=_reset(nn.Linear(found_dim, feature_dim)) if combines else None,
-        attention=_attention(spec),
-        before=spec.attention_position == "before",
-        input_feeding=spec.input_feeding,
-        covers=spec.coverage,
-        peeky=spec.peeky,
-        dropout=dropout(spec.dropout, locked=spec.locked_dropout),
-    )
-    return decoder, feature_dim
-
-
-def _transformer_decoder(spec: ModelSpec, *, memory_dim: int | None) -> TransformerDecoder:
-    return TransformerDecoder(
-        dim=spec.hidden_dim,
-        memory_dim=memory_dim,
-        layers=spec.decoder_layers,
-        heads=spec.heads,
-        feed_forward_dim=spec.feed_forward_dim,
-        dropout=spec.dropout,
-        tells_attention=spec.copy_source,
+    passage = _passage_encoder(spec, vectors())
+    own = _passage_encoder(spec, written) if questions.separate else passage
+    return Asker(
+        passage=passage,
+        proposer=_proposer(spec, questions, memory_dim=passage.memory_dim),
+        writer=_writer(spec, questions, written, own),
+        reader=_span_reader(spec, questions, vectors()),
+        longest_answer=questions.longest_answer,
+        proposal_weight=questions.proposal_weight,
+        reading_weight=questions.reading_weight,
+        separate=questions.separate,
     )
 
 
-def _reader(spec: ModelSpec) -> tuple[TextReader, int]:
-    """Return what reads running text, and the size of what it hands to the output layer."""
-    match spec.decoder:
-        case "transformer":
-            return TransformerReader(_transformer_decoder(spec, memory_dim=None)), spec.hidden_dim
-        case "recurrent":
-            return _recurrent_reader(spec)
-        case _:
-            assert_never(spec.decoder)
+def _token_vectors(
+    spec: ModelSpec, questions: QuestionSpec, vocabulary_size: int, *, tied: bool
+) -> TokenVectors:
+    words = make_embedding(spec, vocabulary_size, readers=("recurrent",), tied=tied)
+    shapes = nn.Embedding(SHAPES, questions.shape_dim) if questions.shape_dim else None
+    return TokenVectors(words=words, shapes=shapes, tags=None)
 
 
-def _recurrent_reader(spec: ModelSpec) -> tuple[TextReader, int]:
-    stack = _decoder_stack(spec, input_dim=spec.embedding_dim, bidirectional=spec.bidirectional)
-    feature_dim = spec.embedding_dim if spec.tied_output else stack.output_dim
-    narrow = None
-    if feature_dim != stack.output_dim:
-        narrow = _reset(nn.Linear(stack.output_dim, feature_dim))
-    drop = dropout(spec.dropout, locked=spec.locked_dropout)
-    if spec.window is None:
-        return RecurrentReader(stack=stack, dropout=drop, narrow=narrow), feature_dim
-    reader = WindowReader(stack=stack, window=spec.window, dropout=drop, narrow=narrow)
-    return reader, feature_dim
-
-
-def _decoder_stack(
-    spec: ModelSpec, *, input_dim: int, bidirectional: bool = False
-) -> RecurrentStack:
-    return _stack(
+def _passage_encoder(spec: ModelSpec, vectors: TokenVectors) -> PassageEncoder:
+    stack = make_stack(
         spec,
-        input_dim=input_dim,
-        hidden_dim=spec.hidden_dim,
-        layers=spec.decoder_layers,
-        bidirectional=bidirectional,
+        input_dim=vectors.dim,
+        hidden_dim=spec.encoder_dim,
+        layers=spec.encoder_layers,
+        bidirectional=spec.bidirectional,
+        reverse=spec.reversed_source,
+    )
+    return PassageEncoder(
+        vectors=vectors,
+        encoder=RecurrentEncoder(stack),
+        dropout=dropout(spec.dropout, locked=spec.locked_dropout),
     )
 
 
-def _stack(
-    spec: ModelSpec,
-    *,
-    input_dim: int,
-    hidden_dim: int,
-    layers: int,
-    bidirectional: bool,
-    reverse: bool = False,
-) -> RecurrentStack:
-    return RecurrentStack(
-        cell=spec.cell,
-        input_dim=input_dim,
-        hidden_dim=hidden_dim,
-        layers=layers,
-        bidirectional=bidirectional,
-        dropout=spec.dropout,
-        locked_dropout=spec.locked_dropout,
-        residual=spec.residual,
-        layer_norm=spec.layer_norm,
-        weight_drop=spec.weight_drop,
-        reverse=reverse,
+def _proposer(spec: ModelSpec, questions: QuestionSpec, *, memory_dim: int) -> Proposer:
+    longest = questions.longest_answer
+    match questions.proposer:
+        case "tags":
+            return reset(TagProposer(memory_dim=memory_dim, longest=longest))
+        case "spans":
+            return reset(
+                SpanProposer(memory_dim=memory_dim, hidden_dim=spec.encoder_dim, longest=longest)
+            )
+        case _:
+            assert_never(questions.proposer)
+
+
+def _writer(
+    spec: ModelSpec, questions: QuestionSpec, vectors: TokenVectors, passage: PassageEncoder
+) -> Seq2Seq:
+    """Return what asks; ``passage`` is what reads a passage in which no answer is marked."""
+    encoder: Encoder
+    match questions.condition:
+        case "answer":
+            stack = make_stack(
+                spec,
+                input_dim=passage.memory_dim,
+                hidden_dim=spec.hidden_dim,
+                layers=spec.decoder_layers,
+                bidirectional=False,
+            )
+            encoder = AnswerEncoder(passage=passage, encoder=RecurrentEncoder(stack))
+        case "passage":
+            tags = nn.Embedding(TAGS, questions.tag_dim)
+            tagged = TokenVectors(words=vectors.words, shapes=vectors.shapes, tags=tags)
+            encoder = _passage_encoder(spec, tagged)
+        case _:
+            assert_never(questions.condition)
+    decoder, feature_dim = make_decoder(spec)
+    return Seq2Seq(
+        source_embedding=vectors.words,
+        target_embedding=vectors.words,
+        encoder=encoder,
+        bridge=make_bridge(spec),
+        decoder=decoder,
+        generator=make_generator(spec, vectors.words, feature_dim),
+        pointer=Pointer(feature_dim=feature_dim) if spec.copy_source else None,
+        dropout=dropout(spec.dropout, locked=spec.locked_dropout),
     )
 
 
-def _attention(spec: ModelSpec) -> Attention | None:
-    """Return what ``spec`` attends with; each is fresh."""
-    query_dim, memory_dim, covers = spec.hidden_dim, spec.memory_dim, spec.coverage
-    match spec.attention:
-        case "none":
-            return None
-        case "dot":
-            return ProductAttention(nn.Identity(), covers=covers)
-        case "general":
-            keys = _reset(nn.Linear(memory_dim, query_dim, bias=False))
-            return ProductAttention(keys, covers=covers)
-        case "local":
-            local = LocalAttention(
-                query_dim=query_dim,
-                memory_dim=memory_dim,
-                window=spec.attention_window,
-                covers=covers,
-            )
-            return _reset(local)
-        case "additive":
-            additive = AdditiveAttention(
-                query_dim=query_dim, memory_dim=memory_dim, hidden_dim=query_dim, covers=covers
-            )
-            return _reset(additive)
-        case _:
-            assert_never(spec.attention)
+def _span_reader(spec: ModelSpec, questions: QuestionSpec, vectors: TokenVectors) -> SpanReader:
+    def encoder(input_dim: int) -> RecurrentEncoder:
+        dim = questions.reader_dim
+        stack = make_stack(spec, input_dim=input_dim, hidden_dim=dim, layers=1, bidirectional=True)
+        return RecurrentEncoder(stack)
 
-
-def _bridge(spec: ModelSpec) -> Bridge | None:
-    if spec.decoder == "transformer":
-        return None
-    hidden_dim, layers, states = spec.hidden_dim, spec.decoder_layers, STATES[spec.cell]
-    match spec.bridge:
-        case "last":
-            return LastBridge()
-        case "zero":
-            return ZeroBridge(hidden_dim=hidden_dim, layers=layers, states=states)
-        case "linear" | "mean":
-            bridge = LinearBridge(
-                memory_dim=spec.memory_dim,
-                hidden_dim=hidden_dim,
-                layers=layers,
-                states=states,
-                of_mean=spec.bridge == "mean",
-            )
-            return _reset(bridge)
-        case _:
-            assert_never(spec.bridge)
+    word_dim = vectors.words.embedding_dim
+    reader = SpanReader(
+        vectors=vectors,
+        question=encoder(word_dim),
+        passage=encoder(vectors.dim + word_dim + 1),
+        dropout=dropout(spec.dropout, locked=spec.locked_dropout),
+    )
+    for layer in (reader.align, reader.weigh, reader.first, reader.last):
+        reset(layer)
+    return reader
 
 
 def _open_forget_gates(network: nn.Module) -> None:
@@ -292,13 +199,3 @@ def _open_forget_gates(network: nn.Module) -> None:
     for part in network.modules():
         if isinstance(part, Recurrence) and part.cell == "lstm":
             nn.init.ones_(part.bias.data[part.hidden_dim : 2 * part.hidden_dim])
-
-
-def _reset(module: ModuleT) -> ModuleT:
-    """Give the linear layers in ``module`` fresh weights: Glorot and Bengio 2010, and no bias."""
-    for part in module.modules():
-        if isinstance(part, nn.Linear):
-            nn.init.xavier_uniform_(part.weight)
-            if part.bias is not None:
-                nn.init.zeros_(part.bias)
-    return module

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from core.models.build import build
+from core.models.asker import Asker
+from core.models.build import Network, build
 from core.models.costs import Cost, Place, brick
 from core.models.language_model import LanguageModel
 from core.models.seq2seq import Seq2Seq
@@ -69,15 +70,29 @@ def explain(spec: ModelSpec, *, vocabulary_size: int) -> Explanation:
     """Return what ``build`` makes of ``spec``; nobody else's random numbers are used for that."""
     with torch.random.fork_rng(devices=[]):
         network = build(spec, vocabulary_size=vocabulary_size)
-    places = _texts(network) if isinstance(network, LanguageModel) else _pairs(network)
     seen: set[int] = set()
     return Explanation(
         tuple(
             part
-            for name, module in network.named_children()  # what goes by two names comes once
-            for part in _parts(name, module, places[name], seen)
+            for name, module, place in _children(network)
+            for part in _parts(name, module, place, seen)
         )
     )
+
+
+def _children(network: Network) -> Iterator[tuple[str, nn.Module, Place]]:
+    """Yield what ``network`` is made of; what goes by two names comes once."""
+    if isinstance(network, Asker):
+        for name, module in network.named_children():
+            if module is network.writer:
+                for inner, part, place in _children(network.writer):
+                    yield f"{name}.{inner}", part, place
+            else:
+                yield name, module, Place("source", network.passage.memory_dim)
+        return
+    places = _texts(network) if isinstance(network, LanguageModel) else _pairs(network)
+    for name, module in network.named_children():
+        yield name, module, places[name]
 
 
 def _pairs(network: Seq2Seq) -> dict[str, Place]:

@@ -24,16 +24,23 @@ class Generator(nn.Module):
 
     screens = False  # whether it finds the best word without making all logits
 
-    def __init__(self, *, feature_dim: int, vocabulary_size: int) -> None:
+    def __init__(self, *, feature_dim: int, vocabulary_size: int, bias: bool = True) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(vocabulary_size, feature_dim))
-        self.bias = nn.Parameter(torch.zeros(vocabulary_size))
+        self.bias = nn.Parameter(torch.zeros(vocabulary_size)) if bias else None
         nn.init.xavier_uniform_(self.weight)
 
     @property
     def vocabulary_size(self) -> int:
         """How many words it knows."""
         return self.weight.size(0)
+
+    @property
+    def offsets(self) -> Tensor:
+        """What is added to each word's logit, (V,): zeros without a bias."""
+        if self.bias is None:
+            return self.weight.new_zeros(self.vocabulary_size)
+        return self.bias
 
     def forward(self, features: Tensor) -> Tensor:
         """Return logits (..., V) of ``features`` (..., F)."""
@@ -46,7 +53,7 @@ class Generator(nn.Module):
 
         The second has no gradient. Label smoothing: Szegedy et al. 2016, 7.
         """
-        return cross_entropy_sum(features, self.weight, self.bias, gold, label_smoothing)
+        return cross_entropy_sum(features, self.weight, self.offsets, gold, label_smoothing)
 
     def log_probs(self, features: Tensor) -> Tensor:
         """Return log probabilities (B, V) of the word after ``features`` (B, F), never halves."""
@@ -64,7 +71,7 @@ class Generator(nn.Module):
     def narrowed(self, ids: Tensor, *, many: bool) -> Product:
         """Return what makes the logits (N, C) of the words ``ids`` (C,) alone."""
         del many  # one way for any number of rows
-        return PlainProduct(self.weight[ids], self.bias[ids])
+        return PlainProduct(self.weight[ids], self.offsets[ids])
 
 
 def highest(logits: Tensor, never: Tensor, measure: Measure | None = None) -> tuple[Tensor, Tensor]:

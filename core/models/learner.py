@@ -1,8 +1,8 @@
 """What training knows of a model: it can say how wrong it is on a batch."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -53,4 +53,13 @@ class Learner(Protocol[BatchT_contra]):
 
     def eval(self) -> object:
         """Switch dropout off, as ``nn.Module`` does."""
+        ...
+
+
+@runtime_checkable
+class Parted(Protocol):
+    """A learner made of parts that are not to disturb each other."""
+
+    def parts(self) -> Sequence[Sequence[nn.Parameter]]:
+        """Return what is learned, by part: the gradients of each are clipped for themselves."""
         ...

@@ -10,6 +10,7 @@ from typing import TypeVar, cast
 import torch
 from torch import nn
 
+from core.models.asker import Asker
 from core.models.build import Network
 from core.models.decoders import RecurrentDecoder
 from core.models.encoders import RecurrentEncoder
@@ -61,10 +62,14 @@ def make_ready(
 
     With a ``lexicon``, an encoder-decoder says what its source calls up. The one that is given
     stays as it is, and they share what both need. Weights of fewer than ``small`` numbers stay in
-    float32. On a GPU, whose own libraries do this better, nothing changes.
+    float32. On a GPU, whose own libraries do this better, nothing changes. Of a network that asks
+    questions only its writer is made ready.
     """
     if not next(network.parameters()).is_cpu:
         return network.eval()
+    if isinstance(network, Asker):
+        writer = make_ready(network.writer, precision, small=small)
+        return network.with_writer(cast(Seq2Seq, writer)).eval()
     packing = Packing(choose_multiplied(network, precision), small)
     kept = {id(one): one for one in network.parameters()}
     ready = copy.deepcopy(network, kept).eval()

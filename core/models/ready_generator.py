@@ -22,7 +22,7 @@ class ReadyGenerator(nn.Module):
         super().__init__()
         self.vocabulary_size = learned.vocabulary_size
         self.packing, self.bound = packing, bound
-        self.weight, self.bias = learned.weight.detach(), learned.bias.detach()
+        self.weight, self.bias = learned.weight.detach(), learned.offsets.detach()
         self.product = packing.product(self.weight, self.bias, bound=bound)
         self.bytes_ = None
         if narrows and isinstance(self.product, IntegerProduct):

@@ -95,11 +95,33 @@ class Seq2Seq(nn.Module):
         Where ``options.truth`` is below 1, a step hears the gold word with that chance, and else
         what the model found likeliest at the step before (Bengio et al. 2015).
         """
-        words, mask = batch.target[:, :-1], batch.target_mask[:, 1:]
+        words = batch.target[:, :-1]
         if options.truth < 1:
-            readout = self._overhear(batch, words, options)
+            vectors = self._embed(self.source_embedding, batch.source)
+            state = self._begin(vectors, batch.source_mask)
+            readout = self._overhear(state, batch.source, words, options)
         else:
             readout = self.read(batch.source, batch.source_mask, words)
+        return self._terms(readout, batch, options, carry)
+
+    def losses_from(self, encoded: Encoded, batch: Batch, options: LossOptions) -> LossTerms:
+        """Return the same for whoever has read the sources of ``batch`` in another way."""
+        state, words = self._hand_over(encoded), batch.target[:, :-1]
+        if options.truth < 1:
+            readout = self._overhear(state, batch.source, words, options)
+        else:
+            said = self._embed(self.target_embedding, words)
+            readout = self.decoder(self.dropout(said), state)[0]
+        return self._terms(readout, batch, options)
+
+    def _terms(
+        self,
+        readout: Readout,
+        batch: Batch,
+        options: LossOptions,
+        carry: tuple[Tensor, ...] = (),
+    ) -> LossTerms:
+        mask = batch.target_mask[:, 1:]
         total, nll = self._score(readout, batch, options)
         if options.coverage_weight and readout.attention is not None:
             repeated = coverage_loss(readout.attention)[mask].sum()
@@ -115,6 +137,14 @@ class Seq2Seq(nn.Module):
     def start(self, source: Tensor, source_mask: Tensor) -> State:
         """Read ``source`` (B, S) and return the state before the first word."""
         state = self._begin(self._embed(self.source_embedding, source), source_mask)
+        return self._knowing(state, source, source_mask)
+
+    def start_from(self, encoded: Encoded, source: Tensor, source_mask: Tensor) -> State:
+        """Return the same for whoever has read ``source`` in another way."""
+        return self._knowing(self._hand_over(encoded), source, source_mask)
+
+    def _knowing(self, state: State, source: Tensor, source_mask: Tensor) -> State:
+        """Return ``state`` with what of ``source`` (B, S) may be said."""
         if self.lexicon is not None:
             sources = zip(source, source_mask, strict=True)
             lists = [self.lexicon.called_up(row[mask].tolist()) for row, mask in sources]
@@ -181,7 +211,9 @@ class Seq2Seq(nn.Module):
         return self.decoder(self._embed(self.target_embedding, tokens.unsqueeze(1)), state)
 
     def _begin(self, vectors: Tensor, source_mask: Tensor) -> State:
-        encoded = self.encoder(self.dropout(vectors), source_mask)
+        return self._hand_over(self.encoder(self.dropout(vectors), source_mask))
+
+    def _hand_over(self, encoded: Encoded) -> State:
         return self.decoder.start(encoded, () if self.bridge is None else self.bridge(encoded))
 
     def _embed_both(self, source: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:
@@ -216,13 +248,13 @@ class Seq2Seq(nn.Module):
             label_smoothing=options.label_smoothing,
         )
 
-    def _overhear(self, batch: Batch, words: Tensor, options: LossOptions) -> Readout:
+    def _overhear(
+        self, state: State, source: Tensor, words: Tensor, options: LossOptions
+    ) -> Readout:
         """Run ``words`` (B, T) word by word; some are replaced by what the model would have said.
 
         The loss reaches back through the states, not through the choice of a word.
         """
-        source = batch.source
-        state = self._begin(self._embed(self.source_embedding, source), batch.source_mask)
         beyond = count_beyond(source, self.generator.vocabulary_size) if self.pointer else 0
         coins = _toss(words, options.generator)  # (B, T)
         drop = self._dropout_of_steps(words)

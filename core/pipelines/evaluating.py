@@ -171,5 +171,6 @@ _ON_THE_WAY: Mapping[Task, tuple[str, ...]] = MappingProxyType(
         "summarise": ("rouge_l",),
         "transform": ("exact_match",),
         "language": (),
+        "questions": (),
     }
 )

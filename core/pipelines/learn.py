@@ -2,11 +2,11 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import torch
 
@@ -15,6 +15,7 @@ from core.decoding.step import StepModel
 from core.models.build import build
 from core.models.lexicon import Lexicon
 from core.models.vectors import place_vectors
+from core.pipelines.asking import see_that_it_can_ask
 from core.pipelines.bundle import Bundle, bytes_tensor, tensor_bytes, write_bundle
 from core.pipelines.evaluating import (
     HeldOut,
@@ -25,6 +26,7 @@ from core.pipelines.evaluating import (
     scorer,
     signatures_of,
 )
+from core.pipelines.examining import report_on
 from core.pipelines.looking import attention_maps
 from core.pipelines.preparing import Examples, Prepared, learn_vocabulary, prepare
 from core.pipelines.questions import question_of
@@ -38,6 +40,8 @@ from core.training.loop import fit
 from core.training.precision import pick_device
 from core.training.state import TrainingState, load_state
 from core.training.team import ALONE, Team
+
+Told = TypeVar("Told")
 
 SHOWN = 10  # held-out examples that a report shows
 TELL_EVERY = 50  # of those that it decodes
@@ -64,7 +68,7 @@ class Finished:
     """The end: the bundle as bytes, and what its report says.
 
     ``report`` has a ``run`` that the bundle has not: seconds, threads and machine, without which
-    the same seed gives the same bytes.
+    the same seed gives the same bytes. That of a model that asks has a ``sheet`` of pairs besides.
     """
 
     data: bytes = field(repr=False)
@@ -146,6 +150,9 @@ def _finish(
     bundle: Bundle, examples: Examples, prepared: Prepared, run: dict[str, Any]
 ) -> Iterator[Event]:
     """Decode what is held out, and report."""
+    if bundle.plan.task == "questions":
+        yield from _finish_asking(bundle, examples, prepared, run)
+        return
     if bundle.plan.train.lexicon:
         yield Stage("lexicon", "which words each word of a source calls up")
         bundle = replace(bundle, lexicon=_lexicon(bundle, prepared))
@@ -185,6 +192,26 @@ def _finish(
         metrics["lexicon_coverage"] = coverage(bundle.lexicon, prepared.valid.pairs)
     whole = replace(bundle, report=report)
     yield Finished(write_bundle(whole), bundle.step, metrics, {**report, "run": run})
+
+
+def _finish_asking(
+    bundle: Bundle, examples: Examples, prepared: Prepared, run: dict[str, Any]
+) -> Iterator[Event]:
+    """Report of a model that asks; pairs for a person to look at stand beside it."""
+    report, sheet = yield from _staged(report_on(bundle, examples, prepared))
+    data = write_bundle(replace(bundle, report=report))
+    yield Finished(data, bundle.step, report["metrics"], {**report, "run": run, "sheet": sheet})
+
+
+def _staged(telling: Generator[str, None, Told]) -> Generator[Event, None, Told]:
+    """Pass on in words how far something is; return what came of it."""
+    while True:
+        try:
+            detail = next(telling)
+        except StopIteration as end:
+            told: Told = end.value
+            return told
+        yield Stage("report", detail)
 
 
 def _lexicon(bundle: Bundle, prepared: Prepared) -> Lexicon | None:
@@ -259,6 +286,9 @@ def _resumed(plan: Plan, resume: bytes | None) -> tuple[TrainingState | None, Te
 
 def _see_that_it_can_be_asked(bundle: Bundle) -> None:
     """Raise InputError now, not in the end, for ways to decode that are not for this model."""
+    if bundle.plan.task == "questions":
+        see_that_it_can_ask(bundle)
+        return
     asked = question_of(bundle, [""], bundle.plan.decode).request(0)
     refuse_impossible(asked, cast("StepModel[Any]", bundle.model))
 

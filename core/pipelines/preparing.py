@@ -3,18 +3,21 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
+from core.data.asking import EncodedPassages
 from core.data.batches import EncodedPairs
-from core.data.examples import Example, Exchange, exchanges
+from core.data.examples import Example, Exchange, Passage, exchanges
 from core.data.texts import EncodedText
 from core.errors import InputError
 from core.metrics.likelihood import count_words
 from core.specs import Plan
 from core.text.kinds import TextTokenizer, train_tokenizer
+from core.text.tokenizer import Tokenizer
 from core.training.lessons import Lessons, PairLessons
+from core.training.passage_lessons import PassageLessons
 from core.training.text_lessons import StreamLessons, WindowLessons
 
 
@@ -31,9 +34,9 @@ class Lesson:
     """One split as a model reads it."""
 
     batches: Lessons[Any]
-    count: int  # exchanges, or tokens of running text
+    count: int  # exchanges, questions, or tokens of running text
     tokens: int  # to be said, ends included
-    words: int  # that these tokens spell, and one for each end
+    words: int  # that these tokens spell, and one for each end; 0 where nobody counts them
     pairs: EncodedPairs | None = None  # what the batches are made of, if they are pairs
 
 
@@ -43,7 +46,7 @@ class Prepared:
 
     train: Lesson
     valid: Lesson
-    test: Lesson | None  # of running text alone
+    test: Lesson | None  # of running text and passages alone
     sizes: dict[str, int]  # what the report tells of them
     told: str  # the same in words
 
@@ -65,6 +68,8 @@ def prepare(examples: Examples, plan: Plan, tokenizer: TextTokenizer, scratch: P
     """
     if plan.model.is_language_model:
         return _running_text(examples, plan, tokenizer, scratch)
+    if plan.task == "questions":
+        return _passages(examples, plan, tokenizer, scratch)
     train = _pairs(examples, "train", plan, tokenizer, scratch)
     valid = _pairs(examples, "valid", plan, tokenizer, scratch)
     return Prepared(
@@ -102,6 +107,44 @@ def _pairs(
         tokens=int(encoded.target_lengths.sum()) + len(encoded),
         words=words,
         pairs=encoded,
+    )
+
+
+def _passages(examples: Examples, plan: Plan, tokenizer: TextTokenizer, scratch: Path) -> Prepared:
+    """Encode passages and what is asked about them; what no question is about is not learned."""
+    encoded = {
+        split: EncodedPassages.encode(
+            cast("Iterable[Passage]", examples(split)),
+            cast(Tokenizer, tokenizer),
+            max_source_tokens=plan.train.max_source_tokens,
+            max_target_tokens=plan.train.max_target_tokens,
+            copy_source=plan.model.copy_source,
+            directory=scratch / split,
+        )
+        for split in ("train", "valid", "test")
+    }
+    for split in ("train", "valid"):
+        if len(encoded[split]) == 0:
+            raise _empty(split)
+    train, valid, test = (
+        Lesson(
+            batches=PassageLessons(one, plan.train),
+            count=len(one.questions),
+            tokens=one.tokens,
+            words=0,
+        )
+        for one in encoded.values()
+    )
+    sizes = {split: len(one.questions) for split, one in encoded.items() if len(one)}
+    sizes |= {f"{split}_passages": len(one) for split, one in encoded.items() if len(one)}
+    if left_out := sum(one.left_out for one in encoded.values()):
+        sizes["left_out"] = left_out
+    return Prepared(
+        train=train,
+        valid=valid,
+        test=test if test.count else None,
+        sizes=sizes,
+        told=f"{train.count:,} questions, {valid.count:,} held out",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 from core.data.running import SENTENCE_END
 from core.decoding.engine import Engine, Request
 from core.decoding.step import SIGNS, Hypothesis, StepModel, Wish
+from core.errors import InputError
 from core.pipelines.bundle import Bundle
 from core.pipelines.wishes import stops_of, wish_of
 from core.queue.messages import Candidate, Details
@@ -63,6 +64,10 @@ def question_of(bundle: Bundle, turns: Sequence[str], spec: DecodeSpec) -> Quest
     A language model hears its last word first, and an end before a text that has no beginning
     yet. Raises InputError for what cannot be said or read in the words of the model.
     """
+    if bundle.plan.task == "questions":
+        raise InputError(
+            "This model asks questions about passages; it has no replies.", field="model"
+        )
     source, vocabulary = _read(bundle, turns)
     tokenizer = bundle.tokenizer
     wish = (_wish_once if vocabulary is tokenizer else wish_of)(

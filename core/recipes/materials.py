@@ -11,6 +11,7 @@ Reader = Literal[
     "abstracts",  # jsonl: sentences of an abstract, and summaries of it
     "text",  # running text, one paragraph a line
     "penn",  # running text, one tokenised sentence a line, each ended by "<eos>"
+    "passages",  # SQuAD documents; stories, and then the questions about them
     "fables",  # Gutenberg's Aesop, cleaned as the notes on language models do
     "calculator",  # made up: all sums and differences of numbers up to 99
     "algorithms",  # made up: what a small algorithm makes of its input
@@ -33,6 +34,7 @@ class Material:
     files: tuple[str, ...] = ()
     valid_files: tuple[str, ...] = ()
     test_files: tuple[str, ...] = ()
+    vectors: str = ""  # word vectors to begin with, in the data folder
     shipped: bool = False
     limit: int | None = None  # the first so many examples of ``files``, in their order
     valid: Share = 0.05

@@ -8,11 +8,11 @@ from typing import Any, Literal
 from core.recipes.materials import Material
 from core.specs import Plan, Task, merge
 
-CorpusKind = Literal["pairs", "dialogues", "text"]
+CorpusKind = Literal["pairs", "dialogues", "text", "passages"]
 Sense = Literal["at_least", "at_most"]
 
 _KINDS: Mapping[Task, tuple[CorpusKind, ...]] = MappingProxyType(
-    {"translate": ("pairs",), "language": ("text",)}
+    {"translate": ("pairs",), "language": ("text",), "questions": ("passages",)}
 )
 QUICK: Mapping[str, Any] = MappingProxyType(
     {

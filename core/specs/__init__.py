@@ -6,6 +6,7 @@ from core.specs.decoding import DecodeSpec
 from core.specs.model import ModelSpec
 from core.specs.passages import PassageSpec
 from core.specs.plan import Name, Plan, Task, TrainJob
+from core.specs.questions import QuestionSpec
 from core.specs.serving import ServeSpec, ServingPrecision
 from core.specs.text import TokenizerSpec
 from core.specs.training import TrainSpec
@@ -16,6 +17,7 @@ __all__ = [
     "Name",
     "PassageSpec",
     "Plan",
+    "QuestionSpec",
     "ServeSpec",
     "ServingPrecision",
     "Spec",

@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from core.specs.base import Spec
+from core.specs.questions import QuestionSpec
 
 
 class ModelSpec(Spec):
@@ -25,6 +26,7 @@ class ModelSpec(Spec):
     dropout: float = Field(default=0.2, ge=0.0, lt=1.0)
     shared_embedding: bool = True  # source and target words have one vector
     tied_output: bool = True  # the output layer is the target embedding, transposed
+    output_bias: bool = True  # words have a chance of their own in the output layer
     freeze_embedding: bool = False  # vectors that were loaded stay as they were
 
     # Recurrent encoders and decoders
@@ -55,6 +57,9 @@ class ModelSpec(Spec):
     # Language models
     window: int | None = Field(default=None, ge=1, le=1024)  # sees only so many tokens
 
+    # Models that ask questions about passages
+    questions: QuestionSpec | None = None
+
     @property
     def encoder_dim(self) -> int:
         """The hidden size of the encoder, of one direction."""
@@ -62,10 +67,20 @@ class ModelSpec(Spec):
 
     @property
     def memory_dim(self) -> int:
-        """The size of what the encoder leaves for each source position."""
-        if self.encoder == "transformer":
+        """The size of what the decoder's encoder leaves for each source position."""
+        if self.encoder == "transformer" or self.reads_answers_alone:
             return self.hidden_dim
+        return self.passage_dim
+
+    @property
+    def passage_dim(self) -> int:
+        """The same of a recurrent encoder that reads a whole text."""
         return self.encoder_dim * (2 if self.bidirectional else 1)
+
+    @property
+    def reads_answers_alone(self) -> bool:
+        """Whether questions are made from what was read at the answer, and nothing else."""
+        return self.questions is not None and self.questions.condition == "answer"
 
     @property
     def is_language_model(self) -> bool:
@@ -81,6 +96,8 @@ class ModelSpec(Spec):
 
 def _faults(spec: ModelSpec) -> Iterator[str]:
     """Yield why ``spec`` makes no sense; nothing if it does."""
+    if spec.questions is not None:
+        yield from _question_faults(spec, spec.questions)
     if spec.is_language_model:
         yield from _language_model_faults(spec)
     elif spec.window is not None:
@@ -96,6 +113,18 @@ def _faults(spec: ModelSpec) -> Iterator[str]:
                 yield f"{name}: belongs to recurrent layers, and there are none"
     if spec.freeze_embedding and not spec.shared_embedding:
         yield "freeze_embedding: needs shared_embedding, for one set of vectors is loaded"
+
+
+def _question_faults(spec: ModelSpec, questions: QuestionSpec) -> Iterator[str]:
+    for name in ("encoder", "decoder"):
+        if getattr(spec, name) != "recurrent":
+            yield f"{name}: a model with questions reads passages with recurrent layers"
+    if not spec.shared_embedding:
+        yield "shared_embedding: questions.separate says whether parts have words of their own"
+    if questions.condition == "answer" and spec.copy_source:
+        yield "copy_source: with questions.condition answer nothing else is read; take passage"
+    if questions.condition == "answer" and spec.coverage:
+        yield "coverage: with questions.condition answer there is no passage to go through"
 
 
 def _language_model_faults(spec: ModelSpec) -> Iterator[str]:
@@ -154,6 +183,8 @@ def _bridge_faults(spec: ModelSpec) -> Iterator[str]:
         return
     if spec.encoder == "transformer":
         yield "bridge: a Transformer encoder has no last state; take mean"
+    elif spec.reads_answers_alone:
+        return  # those layers are made to fit
     elif spec.memory_dim != spec.hidden_dim or spec.encoder_layers != spec.decoder_layers:
         yield (
             "bridge: last hands each layer's state over as it is, so the encoder's layers and size "

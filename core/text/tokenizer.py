@@ -11,6 +11,7 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from core.errors import BundleError, InputError, SpecError
 from core.specs import TokenizerSpec
 from core.text.clean import normalise
+from core.text.words import is_closing, words_of
 
 PAD = 0
 UNK = 1
@@ -30,7 +31,8 @@ class Tokenizer:
     """One vocabulary, for source and target alike.
 
     Subwords with byte fallback lose nothing: ``decode(encode(text))`` is ``normalise(text)``.
-    Words lose the width of spaces; characters and words lose what the vocabulary lacks.
+    Words lose the width of spaces; characters and words lose what the vocabulary lacks. Where
+    marks are split off, the text of a mark that closes follows the word before it.
 
     Every text but a character one is encoded with a space put before it, so that a word is the
     same piece wherever it stands; ``decode`` takes that space away again.
@@ -142,12 +144,17 @@ class Tokenizer:
             return b""
         if self._processor.is_byte(id_):
             return bytes.fromhex(self._pieces[id_][3:5])
-        return self._pieces[id_].replace(_SPACE_MARK, " ").encode()
+        return self._written(self._pieces[id_].replace(_SPACE_MARK, " ")).encode()
+
+    def _written(self, part: str) -> str:
+        """Return a word as it stands in a text: behind a space, or, of some marks, without."""
+        closes = self.spec.split_marks and is_closing(part.removeprefix(self.lead))
+        return part.removeprefix(self.lead) if closes else part
 
     def _spelled(self, part: str) -> tuple[int, str]:
         piece = part.replace(" ", _SPACE_MARK)
         id_: int = UNK if _SPACE_MARK in part else self._processor.piece_to_id(piece)
-        return (UNK, part) if id_ in SPECIALS else (id_, "")
+        return (UNK, self._written(part)) if id_ in SPECIALS else (id_, "")
 
     def _spelled_subwords(self, text: str) -> Iterator[tuple[int, str]]:
         for position, part in enumerate(text.split(_SPACE_MARK)):
@@ -193,6 +200,8 @@ def _lead(spec: TokenizerSpec) -> str:
 
 def _prepare(text: str, spec: TokenizerSpec) -> str:
     text = normalise(text, lower_case=spec.lower_case)
+    if spec.split_marks:
+        return " ".join(text[start:end] for start, end in words_of(text))
     return " ".join(text.split()) if spec.kind == "word" else text
 
 

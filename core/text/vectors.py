@@ -79,14 +79,18 @@ class _Wanted:
 
 
 def _words(tokenizer: TextTokenizer) -> dict[int, str]:
-    """Return the pieces that are whole words: those that bring the space before them along."""
+    """Return the pieces that are whole words: those that bring the space before them along.
+
+    Where nothing is known but words, marks are such too.
+    """
     if not tokenizer.lead:
         return {}
+    all_words = tokenizer.spec.kind == "word"
     spelled = ((id_, tokenizer.spelling(id_)) for id_ in range(tokenizer.size))
     return {
         id_: word
         for id_, said in spelled
-        if said.startswith(b" ") and (word := said.decode(errors="replace").strip())
+        if (all_words or said.startswith(b" ")) and (word := said.decode(errors="replace").strip())
     }
 
 

@@ -51,22 +51,28 @@ class SourceVocabulary:
     longer ones. Source: See et al. 2017, 2.2.
     """
 
-    def __init__(self, tokenizer: Tokenizer, turns: Sequence[str], *, max_tokens: int) -> None:
-        """Read the last ``max_tokens`` tokens of ``turns``, oldest first, SEP between them."""
+    def __init__(self, tokenizer: Tokenizer, spelled: Sequence[tuple[int, str]]) -> None:
+        """Take the tokens of the source, as ``tokenizer.spell`` returns them."""
         self.spec = tokenizer.spec
         self.lead = tokenizer.lead
         self._tokenizer = tokenizer
         self._beyond: dict[str, int] = {}
+        for id_, word in spelled:
+            if id_ == UNK:
+                self._beyond.setdefault(word, tokenizer.size + len(self._beyond))
+        self._words = [word.encode() for word in self._beyond]
+        self.source = self._ids(spelled)
+
+    @classmethod
+    def of_turns(
+        cls, tokenizer: Tokenizer, turns: Sequence[str], *, max_tokens: int
+    ) -> "SourceVocabulary":
+        """Read the last ``max_tokens`` tokens of ``turns``, oldest first, SEP between them."""
         spelled: list[tuple[int, str]] = []
         for position, turn in enumerate(turns):
             spelled += [(SEP, "")] if position else []
             spelled += tokenizer.spell(turn)
-        kept = spelled[-max_tokens:]
-        for id_, word in kept:
-            if id_ == UNK:
-                self._beyond.setdefault(word, tokenizer.size + len(self._beyond))
-        self._words = [word.encode() for word in self._beyond]
-        self.source = self._ids(kept)
+        return cls(tokenizer, spelled[-max_tokens:])
 
     def encode(self, text: str) -> list[int]:
         """Return the ids of ``text``; UNK for what neither tokenizer nor source knows."""
@@ -114,5 +120,5 @@ def read_source(
     """
     if not copied or not isinstance(tokenizer, Tokenizer):
         return tokenizer.encode_turns(turns)[-max_tokens:], tokenizer
-    vocabulary = SourceVocabulary(tokenizer, turns, max_tokens=max_tokens)
+    vocabulary = SourceVocabulary.of_turns(tokenizer, turns, max_tokens=max_tokens)
     return vocabulary.source, vocabulary

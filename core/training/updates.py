@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from core.data.sampling import Rows
-from core.models.learner import Learner, LossOptions, LossTerms
+from core.models.learner import Learner, LossOptions, LossTerms, Parted
 from core.specs import TrainSpec
 from core.training.lessons import Lessons
 from core.training.memory import Carry, Halving
@@ -44,6 +44,7 @@ class Updates:
         learned = [(name, one) for name, one in model.named_parameters() if one.requires_grad]
         self.names = [name for name, _ in learned]
         self.parameters: list[nn.Parameter] = [one for _, one in learned]
+        self._clipped = model.parts() if isinstance(model, Parted) else [self.parameters]
         self.optimiser = make_optimiser(spec, self.parameters)
         self.halving = Halving(lessons.describe)
         self.carry: Carry = ()  # of this process's rows
@@ -71,8 +72,10 @@ class Updates:
         self._sums = []
         if self._team.size > 1:
             nll, tokens = self._of_the_team(nll, tokens)
-        gradients = [one.grad for one in self.parameters if one.grad is not None]
-        average_and_clip(gradients, tokens=tokens, clip_norm=self._spec.clip_norm)
+        for group in self._clipped:
+            gradients = [one.grad for one in group if one.grad is not None]
+            if gradients:
+                average_and_clip(gradients, tokens=tokens, clip_norm=self._spec.clip_norm)
         set_rate(self.optimiser, rate)
         self.optimiser.step()
         self.optimiser.zero_grad(set_to_none=True)

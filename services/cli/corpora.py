@@ -16,6 +16,8 @@ from services.cli.screen import Screen, facts, moment, size, table
 
 app = typer.Typer(help="Upload text, look at it, delete it.", no_args_is_help=True)
 
+NAMED = {"text": ("text",), "passages": ("passage", "questions")}  # columns of examples
+SHOWN_CONTEXT = 200  # characters
 COUNTS = ("train_count", "valid_count", "test_count", "bad_lines")
 
 
@@ -25,6 +27,7 @@ class Kind(StrEnum):
     PAIRS = "pairs"
     DIALOGUES = "dialogues"
     TEXT = "text"
+    PASSAGES = "passages"
 
 
 class Format(StrEnum):
@@ -34,6 +37,7 @@ class Format(StrEnum):
     TSV = "tsv"
     JSONL = "jsonl"
     TEXT = "text"
+    SQUAD = "squad"
 
 
 Files = Annotated[
@@ -116,7 +120,7 @@ def show(
         found = client.ask("GET", f"/v1/corpora/{corpus}")
         first = first_examples(client, corpus, limit=examples)
     rows = [(one["split"], one["line"], *_content(one["content"])) for one in first]
-    named = ("text",) if found["kind"] == Kind.TEXT else ("source", "target")
+    named = NAMED.get(found["kind"], ("source", "target"))
     shown = table(("split", "line", *named), rows)
     screen.result({**found, "examples": first}, _facts(found), *([shown] if rows else []))
 
@@ -218,6 +222,9 @@ def _facts(corpus: dict[str, Any]) -> Any:
 def _content(content: dict[str, Any]) -> tuple[str, ...]:
     if "text" in content:
         return (str(content["text"]),)
+    if "context" in content:
+        asked = " / ".join(one["question"] for one in content["questions"])
+        return " ".join(content["context"].split())[:SHOWN_CONTEXT], asked
     if "turns" in content:
         return " / ".join(content["turns"][:-1]), str(content["turns"][-1])
     return str(content["source"]), str(content["target"])

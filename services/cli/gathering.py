@@ -29,6 +29,19 @@ def own(recipe: Recipe, data: Path) -> Corpus:
     return read(material, SOURCES / "examples" if material.shipped else data)
 
 
+def own_vectors(recipe: Recipe, data: Path) -> Path | None:
+    """Return the word vectors that ``recipe`` begins with by itself, below ``data``, if any.
+
+    Raises Failure saying what to set where the file is missing.
+    """
+    if not recipe.material.vectors:
+        return None
+    path = data / recipe.material.vectors
+    if not path.is_file():
+        raise refused("--vectors", f"there is no {path}; MALGIL_DATA says where data is")
+    return path
+
+
 def given(recipe: Recipe, files: Sequence[Path], request: ImportRequest) -> Corpus:
     """Read ``files`` as an import would; raises DataError where too many lines are bad.
 

@@ -6,7 +6,11 @@ from typing import Any
 from core.recipes import Target
 
 SHARES = frozenset(
-    {"exact_match", "test_exact_match", "top_10_share"}
+    {
+        *("exact_match", "test_exact_match", "top_10_share"),
+        *("proposer_token_f1", "proposer_span_f1", "reader_f1", "reader_exact", "round_trip_f1"),
+        *("unknown_share", "unknown_in_source_share"),
+    }
 )  # 0 to 1, told as percentages
 NAMES = {
     "exact_match": "exact match",

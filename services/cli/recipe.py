@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from core.data.examples import Dialogue, Pair, Text
+from core.data.examples import Dialogue, Pair, Passage, Text
 from core.data.writing import write_jsonl
 from core.recipes import RECIPES, find
 from services.cli.client import settings
@@ -37,7 +37,8 @@ def data(
     with out.open("wb") as file:
         count = write_jsonl(corpus, file)
     example = next(one for examples in corpus.values() for one in examples)
-    kind = {Pair: "pairs", Dialogue: "dialogues", Text: "text"}[type(example)]
+    kinds = {Pair: "pairs", Dialogue: "dialogues", Text: "text", Passage: "passages"}
+    kind = kinds[type(example)]
     add = f"malgil corpus add {out} --name {name} --kind {kind} --split split"
     told = {"out": str(out), "examples": count, "kind": kind, "add": add}
     screen.result(told, f"{out}: {count:,} examples of {kind}. To upload them: {add}")

@@ -253,6 +253,20 @@ _TALKS: Mapping[str, Cell] = {
     "distinct-2 ": _inside("without_reranking", "distinct_2"),
     "ten commonest ": _inside("without_reranking", "top_10_share"),
 }
+_QUESTIONS: Mapping[str, Cell] = {
+    "recipe": lambda recipe, _: f"`{recipe.name}`",
+    **{f"BLEU-{order}": _of(f"bleu_{order}") for order in range(1, 5)},
+    "chrF": _of("chrf"),
+    "ROUGE-L": _of("rouge_l"),
+    "answers proposed, F1 of tokens": _of("proposer_token_f1"),
+    "of spans": _of("proposer_span_f1"),
+    "answers found, F1": _of("reader_f1"),
+    "round trip, F1": _of("round_trip_f1"),
+    "questions with `<unk>`": _of("unknown_share"),
+    "of these `<unk>` in the source": _of("unknown_in_source_share"),
+    "distinct-1": _of("distinct_1"),
+    "distinct-2": _of("distinct_2"),
+}
 _NO_MORE: Mapping[str, Cell] = {}
 _FAMILIES = (
     ("addition", "Addition", _NO_MORE),
@@ -264,5 +278,6 @@ _FAMILIES = (
     ("aesop", "Fables", _LANGUAGE),
     ("ptb", "Penn Treebank", _LANGUAGE),
     ("summary", "Summaries", _SUMMARIES),
+    ("questions", "Questions about passages", _QUESTIONS),
     ("chat", "Chatbots", _TALKS),
 )

@@ -115,6 +115,7 @@ def write_result(result: Result, folder: Path) -> Path:
     kept["curve"] = thinned(result.curve)
     report = dict(result.report)
     report.pop("metrics", None)  # they stand beside it
+    report.pop("sheet", None)  # a page of its own
     report["samples"] = list(report.get("samples", ()))[:KEPT_SAMPLES]
     report["attention"] = list(report.get("attention", ()))[:KEPT_MAPS]
     kept["report"] = report

@@ -24,7 +24,7 @@ from core.specs import Plan, merge
 from services.cli.client import settings
 from services.cli.failures import refused
 from services.cli.following import Event
-from services.cli.gathering import Corpus, cut, given, own, told
+from services.cli.gathering import Corpus, cut, given, own, own_vectors, told
 from services.cli.headlines import headline
 from services.cli.options import (
     JsonFlag,
@@ -38,6 +38,7 @@ from services.cli.options import (
 from services.cli.picture import Picture
 from services.cli.results import Curve, Result, write_result
 from services.cli.screen import Screen, facts, size
+from services.cli.sheet import write_sheet
 from services.cli.train import overrides
 from services.cli.up import interrupted_by_signals
 from services.cli.watching import SCORES
@@ -96,6 +97,8 @@ def run(
         examples = own(recipe, environment.data)
     use_threads(_threads(environment.threads, processes))
     listener = _Listener(Picture(name), screen)
+    if vectors is None and not corpus:
+        vectors = own_vectors(recipe, environment.data)
     finished = _trained(cut(examples) if quick else examples, plan, vectors, processes, listener)
     if finished is None:  # another process tells, and keeps what comes of it
         return
@@ -114,6 +117,8 @@ def run(
             report=finished.report,
         )
         screen.say(f"{write_result(made, results)}: for malgil recipe report")
+        if sheet := finished.report.get("sheet"):
+            screen.say(f"{write_sheet(made.name, sheet, results)}: pairs to look at")
     if quick:
         screen.say(TRIAL)
 

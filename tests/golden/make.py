@@ -5,19 +5,35 @@ Run it once for each format that is released, never to make a failing test pass.
 
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from core.data.examples import Example, Text
-from core.pipelines.bundle import FORMAT, read_bundle
+from core.pipelines.asking import ask, find, propose
+from core.pipelines.bundle import FORMAT, Bundle, read_bundle
 from core.pipelines.learn import Finished, learn
 from core.pipelines.offline import decode_batch
 from core.specs import DecodeSpec, Plan, merge
-from tests.core.pipelines.small import PAIRS, SAID, every_split, small_plan
+from tests.core.pipelines.small import (
+    PAIRS,
+    PASSAGES,
+    QUESTIONS,
+    SAID,
+    every_split,
+    small_plan,
+)
 
 ASKED = [*(source for source, _ in SAID), "밥은 잘 먹었어?", "good day", "전혀 모르는 말 🙂"]
 SAYINGS: list[Example] = [Text(f"{source} {target}") for source, target in SAID]
 
 BEGUN = ["밥", "hello hi", "good night", "how are", "네, 안녕하세요."]  # all of known words
+
+ASKER = "asking"
+CONTEXTS = [
+    *(passage.texts[0] for passage in PASSAGES),
+    "The cafe\u0301 town 부산 lies in 한국. Its river is 👩\u200d👩\u200d👧 (낙동강).",
+]
 
 SMALL = {"embedding_dim": 12, "hidden_dim": 16}
 LEARNT_WHOLE = {"learning_rate": 0.015, "max_epochs": 120, "label_smoothing": 0.0}
@@ -119,6 +135,34 @@ def main() -> None:
         (folder / f"{FORMAT}.{name}.safetensors").write_bytes(last.data)
         text = json.dumps(expected, ensure_ascii=False, indent=2)
         (folder / f"{FORMAT}.{name}.json").write_text(text + "\n", encoding="utf-8")
+    store_asker(folder)
+
+
+def store_asker(folder: Path) -> None:
+    """Train a small model that asks, and store it with what its three parts say."""
+    with tempfile.TemporaryDirectory() as scratch:
+        *_, last = learn(every_split(PASSAGES), QUESTIONS, scratch=Path(scratch))
+    assert isinstance(last, Finished)
+    (folder / f"{FORMAT}.{ASKER}.safetensors").write_bytes(last.data)
+    text = json.dumps(asked_of(read_bundle(last.data)), ensure_ascii=False, indent=2)
+    (folder / f"{FORMAT}.{ASKER}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def asked_of(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return what ``bundle`` proposes, asks and finds again in passages, as plain data."""
+    told = []
+    for context in CONTEXTS:
+        for one in propose(bundle, [context], count=3)[0]:
+            (questions,) = ask(bundle, [(context, one.span)])
+            (found,) = find(bundle, [(context, questions[0].text)])
+            told.append(
+                {
+                    "proposal": asdict(one),
+                    "questions": [asdict(question) for question in questions],
+                    "found": asdict(found),
+                }
+            )
+    return told
 
 
 def wish(plan: Plan) -> DecodeSpec:

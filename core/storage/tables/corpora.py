@@ -17,6 +17,7 @@ class CorpusKind(StrEnum):
     PAIRS = "pairs"
     DIALOGUES = "dialogues"
     TEXT = "text"
+    PASSAGES = "passages"
 
 
 class Split(StrEnum):

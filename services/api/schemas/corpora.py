@@ -25,7 +25,7 @@ class CorpusUpload(Request):
         description="A name that is taken gets a new version.", examples=["helpdesk"]
     )
     kind: CorpusKind = Field(examples=["pairs"])
-    format: Literal["csv", "tsv", "jsonl", "text"] | None = Field(
+    format: Literal["csv", "tsv", "jsonl", "text", "squad"] | None = Field(
         default=None, description="As the end of each file's name says, if left out."
     )
     source: Label | None = Field(
@@ -129,7 +129,10 @@ class CorpusBody(Body):
 
 
 class ExampleBody(Body):
-    """One example; ``content`` is ``{source, target}``, ``{turns}`` or ``{text}`` by its kind."""
+    """One example, its ``content`` by its kind.
+
+    That is ``{source, target}``, ``{turns}``, ``{text}`` or ``{title, context, questions}``.
+    """
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -29,6 +29,7 @@ NUMBERS: dict[str, tuple[object, ...]] = {
     "heads": (2, 1),
     "feed_forward_dim": (12, 7),
     "window": (None, 3),
+    "questions": (None,),  # which have a family of their own
 }
 POOL = 80  # random specs of each kind of network, to choose from
 

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from core.models.build import TIED_STD, WIDE_STD, build
+from core.models.bricks import TIED_STD, WIDE_STD
+from core.models.build import build
 from core.models.decoders import RecurrentDecoder
 from core.models.language_model import LanguageModel
 from core.models.recurrence import Recurrence

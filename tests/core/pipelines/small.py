@@ -1,7 +1,15 @@
 """A corpus and a plan so small that a model is trained in a second."""
 
-from core.data.examples import Dialogue, Example, Pair, Text
-from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec, TrainSpec
+from core.data.examples import (
+    AnsweredQuestion,
+    Dialogue,
+    Example,
+    Pair,
+    Passage,
+    Span,
+    Text,
+)
+from core.specs import DecodeSpec, ModelSpec, Plan, QuestionSpec, TokenizerSpec, TrainSpec
 
 SAID = [
     ("안녕하세요", "네, 안녕하세요."),
@@ -75,4 +83,53 @@ LANGUAGE = Plan(
         snapshot_every_s=0,
     ),
     decode=DecodeSpec(beam_size=1, max_tokens=8),
+)
+
+TOWNS = [
+    ("Seoul", "Korea", "the Han", "한강"),
+    ("Paris", "France", "the Seine", "센강"),
+    ("Cairo", "Egypt", "the Nile", "나일강"),
+    ("Vienna", "Austria", "the Danube 👍🏽", "도나우강"),
+]
+
+
+def about(town: str, land: str, river: str, korean: str) -> Passage:
+    """A passage with three questions; its characters are not in normal form."""
+    context = f"The cafe\u0301 town {town} lies in {land}. Its river is {river} ({korean})."
+    asked = ((f"Where is {town}?", land), (f"Which river has {town}?", river), ("무슨 강?", korean))
+    questions = (
+        AnsweredQuestion(text, (Span(context.index(answer), context.index(answer) + len(answer)),))
+        for text, answer in asked
+    )
+    return Passage(town, context, tuple(questions))
+
+
+PASSAGES: list[Example] = [about(*town) for town in TOWNS]
+QUESTIONS = Plan(
+    task="questions",
+    tokenizer=TokenizerSpec(kind="word", split_marks=True, vocabulary_size=26),
+    model=ModelSpec(
+        embedding_dim=16,
+        encoder_hidden_dim=12,
+        hidden_dim=24,
+        dropout=0.0,
+        copy_source=True,
+        coverage=True,
+        tied_output=False,
+        questions=QuestionSpec(longest_answer=6, shape_dim=4, tag_dim=4, reader_dim=12),
+    ),
+    train=TrainSpec(
+        batch_size=2,
+        max_epochs=60,
+        learning_rate=0.02,
+        warmup_steps=4,
+        decay="linear",
+        label_smoothing=0.0,
+        validate_every=None,
+        report_rows=20,
+        patience=None,
+        keep="last",
+        snapshot_every_s=0,
+    ),
+    decode=DecodeSpec(beam_size=2, n_best=2, max_tokens=12),
 )

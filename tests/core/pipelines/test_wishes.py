@@ -63,7 +63,7 @@ def test_with_bytes_to_fall_back_on_everything_can_be_said(kind, prefix, phrase)
 def test_words_of_a_source_keep_their_ids(kind) -> None:
     tokenizer = trained(kind, byte_fallback=False)
     assert isinstance(tokenizer, Tokenizer)
-    vocabulary = SourceVocabulary(tokenizer, ["is Ζωή known"], max_tokens=99)
+    vocabulary = SourceVocabulary.of_turns(tokenizer, ["is Ζωή known"], max_tokens=99)
     made = wish(vocabulary, prefix="Ζωή is", required=["name Ζωή"])
     assert max(made.prefix) >= tokenizer.size
     assert vocabulary.decode(made.prefix) == "Ζωή is"

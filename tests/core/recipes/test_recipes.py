@@ -17,6 +17,7 @@ SIZES = {
     "model.hidden_dim",
     "model.encoder_hidden_dim",
     "model.feed_forward_dim",
+    "model.questions.reader_dim",
     "train.max_epochs",
     "train.time_limit_s",
     "train.validate_every",

@@ -24,7 +24,7 @@ def trained(kind: str, *, byte_fallback: bool = False) -> Tokenizer:
 
 
 def read(kind: str, *turns: str, max_tokens: int = 99) -> SourceVocabulary:
-    return SourceVocabulary(trained(kind), turns, max_tokens=max_tokens)
+    return SourceVocabulary.of_turns(trained(kind), turns, max_tokens=max_tokens)
 
 
 def texts() -> st.SearchStrategy[str]:
@@ -86,7 +86,7 @@ def test_what_was_cut_off_from_the_source_is_not_known() -> None:
 
 def test_subwords_that_spell_in_bytes_leave_nothing_outside() -> None:
     tokenizer = trained("unigram", byte_fallback=True)
-    vocabulary = SourceVocabulary(tokenizer, ["Ζωή ▁"], max_tokens=99)
+    vocabulary = SourceVocabulary.of_turns(tokenizer, ["Ζωή ▁"], max_tokens=99)
 
     assert vocabulary.source == tokenizer.encode("Ζωή ▁")
     assert vocabulary.decode(vocabulary.source) == "Ζωή ▁"

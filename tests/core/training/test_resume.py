@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 import torch
 
-from core.specs import TrainSpec
+from core.specs import TrainSpec, merge
 from core.training.events import Divided, Event, Measured, Snapshot, Validated
 from core.training.loop import fit
+from core.training.passage_lessons import PassageLessons
 from core.training.state import Counters, TrainingState, copy_weights, load_state
+from tests.core.models.askers import SPECS, asker, encoded
 from tests.core.training.learners import Bigrams, Cramped, Follower, pair_lessons, text_lessons
 
 PLAIN: dict[str, Any] = {
@@ -61,16 +63,33 @@ TEXTS: dict[str, dict[str, Any]] = {
     "running text, accumulated": {"accumulate": 3},
     "running text, triggered": {**SGD, **TRIGGERED, "learning_rate": 99.0, "validate_every": 2},
 }
-CASES = [*(("pairs", name) for name in OPTIONS), *(("text", name) for name in TEXTS)]
+LONGER: dict[str, Any] = {"batch_size": 2, "max_epochs": 8, "learning_rate": 0.01}
+PASSAGES: dict[str, dict[str, Any]] = {
+    "pointer": {**LONGER, "coverage_weight": 0.5},
+    "note": {**LONGER, "average": "ema", "ema_decay": 0.9},
+    "separate": {**LONGER, "forcing": "linear", "forcing_steps": 20, "precision": "bf16"},
+}
+KINDS = {"pairs": OPTIONS, "text": TEXTS, "passages": PASSAGES}
+CASES = [(kind, name) for kind, options in KINDS.items() for name in options]
 
 
 def spec_of(kind: str, name: str) -> TrainSpec:
-    return TrainSpec(**{**PLAIN, **(OPTIONS if kind == "pairs" else TEXTS)[name]})
+    return TrainSpec(**{**PLAIN, **KINDS[kind][name]})
+
+
+def learner(kind: str, name: str, **more: Any) -> Any:
+    """Return a fresh model; of passages, the network that is called so, with dropout."""
+    if kind == "passages":
+        return asker(merge(SPECS[name], {"dropout": 0.2}), **more)
+    return Bigrams(**more) if kind == "pairs" else Follower(**more)
 
 
 def train(kind: str, spec: TrainSpec, model: Any = None, **more: Any) -> Iterator[Event]:
     """Train a fresh model, in a process that has drawn who knows what."""
-    if kind == "pairs":
+    if kind == "passages":
+        fresh, rows = None, PassageLessons(encoded(copied=model.writer.pointer is not None), spec)
+        train, valid = rows, rows
+    elif kind == "pairs":
         fresh, train, valid = Bigrams(), pair_lessons(60, spec), pair_lessons(10, spec, seed=1)
     else:
         fresh, train, valid = Follower(), text_lessons(200, spec), text_lessons(60, spec)
@@ -84,7 +103,7 @@ def curve(events: list[Event]) -> list[Event]:
 @pytest.mark.parametrize(("kind", "name"), CASES)
 def test_from_every_step_on_the_curve_is_that_of_the_run_that_never_stopped(kind, name) -> None:
     spec = spec_of(kind, name)
-    model = Bigrams() if kind == "pairs" else Follower()
+    model = learner(kind, name)
     whole = list(train(kind, spec, model, due=lambda: True))
     expected, kept = curve(whole), copy_weights(model)
     assert len(expected) > 3
@@ -93,7 +112,7 @@ def test_from_every_step_on_the_curve_is_that_of_the_run_that_never_stopped(kind
         snapshot = whole[index]
         state, _ = load_state(snapshot.state.dump({}))
         torch.manual_seed(state.counters.step)  # what a new process would find
-        model = Bigrams(seed=77) if kind == "pairs" else Follower(seed=77)
+        model = learner(kind, name, seed=77)
         after = list(train(kind, spec, model, resume=state))
         assert curve(whole[:index]) + curve(after) == expected
         own = copy_weights(model)

@@ -91,3 +91,34 @@ def test_long_gradients_are_cut_to_the_norm_of_the_spec() -> None:
     weights = after(Bigrams(), lessons, list(lessons.batches(0)), spec)
     moved = torch.cat([(weights[name] - before[name]).flatten() for name in before])
     assert moved.norm().item() == pytest.approx(0.5e-3, rel=1e-2)
+
+
+class Apart(Bigrams):
+    """Bigrams whose output is a part by itself."""
+
+    def parts(self):
+        return [list(self.embedding.parameters()), list(self.output.parameters())]
+
+
+def test_parts_are_clipped_each_for_itself() -> None:
+    lessons = pair_lessons(24, SPEC)
+    batches = list(lessons.batches(0))
+    spec = SPEC.model_copy(update={"clip_norm": 0.01})
+    before = copy_weights(Apart(dropout=0.0))
+
+    def moved(model) -> list[float]:
+        found = after(model, lessons, batches, spec)
+        parts = (("embedding",), ("output",))
+        return [
+            sum(
+                ((found[name] - before[name]) / 0.5).square().sum().item()
+                for name in found
+                if name.startswith(part)
+            )
+            ** 0.5
+            for part in parts
+        ]
+
+    assert moved(Apart(dropout=0.0)) == pytest.approx([0.01, 0.01], rel=1e-3)
+    whole = moved(Bigrams(dropout=0.0))
+    assert sum(one**2 for one in whole) ** 0.5 == pytest.approx(0.01, rel=1e-3)

@@ -27,6 +27,23 @@ def corpus_of(name: str, folder: Path) -> Path:
         tale = "the fox saw the grapes . they hung high on the vine and he wanted them so ."
         path.write_text("".join(f"{tale} it was day {n % 7} of the week\n" for n in range(12)))
         return path
+    if RECIPES[name].corpus_kinds[0] == "passages":
+        path = folder / "passages.json"
+        answer = {"text": "the vine", "answer_start": 29}
+        articles = [
+            {
+                "title": f"tale {n}",
+                "paragraphs": [
+                    {
+                        "context": f"In tale {n:02} the grapes hung on the vine until day {n}.",
+                        "qas": [{"question": "where did they hang?", "answers": [answer]}],
+                    }
+                ],
+            }
+            for n in range(10, 40)
+        ]
+        path.write_text(json.dumps({"data": articles}))
+        return path
     path = folder / "pairs.tsv"
     path.write_text("".join(f"what is {n} and one?\tit is {n + 1}.\n" for n in range(60)))
     return path
@@ -84,6 +101,22 @@ def test_treebank_files_are_learned_validated_and_tested_on_in_their_order(
         for sample in last["report"]["samples"]
         for word in ("<unk>", "N", "<eos>")
     )
+
+
+def test_pairs_of_a_model_that_asks_stand_on_a_page(tmp_path: Path, malgil: Malgil) -> None:
+    name = "qgen-pointer"
+    ran = malgil(
+        "recipe", "run", name, *BRIEF, "--corpus", corpus_of(name, tmp_path),
+        "--set", "tokenizer.vocabulary_size=400", "--results", tmp_path / "results",
+    )  # fmt: skip
+    assert ran.code == 0, ran.out + ran.err
+    page = (tmp_path / "results" / f"{name}-seed1.html").read_text()
+    assert "pairs to look at" in ran.out
+    pairs = page.split("<article>")[1:]
+    assert len(pairs) == 50
+    assert all("<mark>" in pair for pair in pairs)
+    assert "http" not in page
+    assert "sheet" not in json.loads((tmp_path / "results" / f"{name}-seed1.json").read_text())
 
 
 def test_mails_are_read_with_their_subject(tmp_path: Path, malgil: Malgil) -> None:

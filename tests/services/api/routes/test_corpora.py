@@ -46,6 +46,25 @@ def test_columns_can_be_named_or_numbered(client: httpx.Client) -> None:
         assert first["content"] == {"source": "how 0", "target": "so 0"}
 
 
+def test_passages_keep_their_answers_in_characters(client: httpx.Client) -> None:
+    answer = {"text": "쌍문동", "answer_start": 6}
+    paragraphs = [
+        {
+            "context": f"{n} 서울 쌍문동 👍🏽 e\u0301",
+            "qas": [{"question": "어디?", "answers": [answer]}],
+        }
+        for n in range(10, 30)
+    ]
+    data = [{"title": f"title {n}", "paragraphs": [one]} for n, one in enumerate(paragraphs)]
+    made = upload(client, json.dumps({"data": data}).encode(), filename="a.json", kind="passages")
+    assert made.status_code == 201, made.text
+    shown = client.get(f"/v1/corpora/{made.json()['id']}/examples").json()["data"][0]["content"]
+    (asked,) = shown["questions"]
+    span = asked["answers"][0]
+    assert shown["context"].endswith("e\u0301")
+    assert shown["context"][span["start"] : span["end"]] == "쌍문동"
+
+
 def test_dialogues_are_read_from_jsonl(client: httpx.Client) -> None:
     lines = "\n".join(json.dumps({"turns": [f"hi {n}", "hello", "bye"]}) for n in range(60))
     answer = upload(client, lines, filename="a.jsonl", kind="dialogues")
