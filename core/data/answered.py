@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from core.data.examples import AnsweredQuestion, Passage, Span
+from core.data.examples import AnsweredQuestion, Passage
+from core.data.spans import Span
 from core.data.values import NoExampleError, text_in
 
 _LONE = dict.fromkeys(range(55296, 57344), "�")  # halves of surrogate pairs

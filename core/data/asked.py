@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from core.data.answered import Tally, only_place
-from core.data.examples import AnsweredQuestion, Example, Passage, Span
+from core.data.examples import AnsweredQuestion, Example, Passage
 from core.data.paired import bad_line, good_lines
+from core.data.spans import Span
 from core.data.squad import read_squad
 from core.data.values import NoExampleError, text_in
 from core.errors import DataError

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.data.spans import Span
 from core.errors import InputError
 from core.text.clean import normalise
 
@@ -47,14 +48,6 @@ class Text:
     def texts(self) -> tuple[str, ...]:
         """All that is said in it."""
         return (self.text,)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A part of a context: its characters from ``start`` on, up to ``end`` and without it."""
-
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from core.data.sentences import Span, paragraphs, sentences
+from core.data.sentences import paragraphs, sentences
+from core.data.spans import Span
 from core.specs import PassageSpec
 
 _UNPARTED = 32  # characters that a cut goes back so as not to part a letter from its marks

@@ -3,8 +3,9 @@
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+
+from core.data.spans import Span
 
 _GAP = re.compile(r"\n[^\S\n]*\n\s*")
 _WORDS = re.compile(r"\S+")
@@ -25,18 +26,6 @@ _ABBREVIATIONS = frozenset(
 )
 _LONGEST_ABBREVIATION = 8
 _SHORT_LINE = 0.6  # of the longest of its paragraph: what is shorter was not broken for its length
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
-    """Characters ``start`` to ``end`` of a text, the end left out."""
-
-    start: int
-    end: int
-
-    def of(self, text: str) -> str:
-        """Return the slice of ``text``."""
-        return text[self.start : self.end]
 
 
 def paragraphs(text: str) -> Iterator[Span]:

@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from core.data.batches import pad_sources
-from core.data.examples import Span
 from core.data.marks import with_answer
 from core.data.readings import Reading, read_passage
+from core.data.spans import Span
 from core.decoding.engine import Ended, Failed
 from core.decoding.step import SIGNS, Hypothesis
 from core.errors import InputError

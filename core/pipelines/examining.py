@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import torch
 
-from core.data.examples import AnsweredQuestion, Passage, Span
+from core.data.examples import AnsweredQuestion, Passage
+from core.data.spans import Span
 from core.metrics.rouge import rouge_scores, rouge_signature
 from core.metrics.spans import answer_exact, answer_f1, set_f1, spans_signature
 from core.metrics.text import bleu_orders, corpus_scores, signatures, variety

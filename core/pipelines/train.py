@@ -1,27 +1,25 @@
 """The training way: a claimed job row in, a checkpoint out; every write under the job's attempt."""
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from core.data.examples import Example, example_of
-from core.errors import BundleError, LeaseLostError, MalgilError, NotFoundError
+from core.errors import BundleError, InputError, NotFoundError
 from core.pipelines.learn import Event, Finished, Saved, Stage, learn, said
 from core.pipelines.lease import Lease
-from core.pipelines.patience import DOWN, Patience, reason_of
 from core.pipelines.room import with_room
 from core.pipelines.tidy import forget_blobs, forget_ended_snapshots
+from core.pipelines.workshop import Attempt, Workshop, attempt, give_back, tidy
 from core.specs import TrainJob, parse
 from core.storage import aliases, checkpoints, corpora, jobs, pausing, snapshots
-from core.storage.blobs import Blobs
 from core.storage.tables import EventKind, Job, Snapshot, Split
 from core.training.events import Divided, Measured, Progress, Started, Validated
 from core.training.state import check_format
@@ -31,21 +29,8 @@ log = structlog.get_logger()
 Done = TypeVar("Done")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Workshop:
-    """What a job is worked on with."""
-
-    sessions: sessionmaker[Session]
-    blobs: Blobs
-    scratch: Path  # a directory of its own, thrown away afterwards
-    lease_s: float
-    now: Callable[[], datetime]
-    leaving: Callable[[], bool]  # whether the process should end: snapshot, give back, go
-    outage_s: float = 300.0  # how long database or blob store may be down before we give back
-
-
-def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
-    """Work on a job that was claimed as ``attempt``, from its newest snapshot if it has one.
+def train(job_id: UUID, number: int, workshop: Workshop) -> None:
+    """Work on a job that was claimed as attempt ``number``, from its newest snapshot if it has one.
 
     Ends with the job succeeded, failed, cancelled or paused, or given back to the queue because
     the process is leaving or something stays down. Once the lease is lost nothing more is written.
@@ -53,64 +38,23 @@ def train(job_id: UUID, attempt: int, workshop: Workshop) -> None:
     lease = Lease(
         sessions=workshop.sessions,
         job_id=job_id,
-        attempt=attempt,
+        attempt=number,
         lease_s=workshop.lease_s,
         now=workshop.now,
     )
-    with lease:
-        try:
-            _work(lease, workshop)
-        except LeaseLostError as error:
-            log.warning("stopped without writing", reason=str(error))
-
-
-def _work(lease: Lease, workshop: Workshop) -> None:
-    try:
-        _Training(lease, workshop).run()
-    except DOWN as error:  # not the job's fault: another attempt can help
-        _give_back(lease, workshop, reason_of(error))
-    except LeaseLostError:
-        raise
-    except MalgilError as error:
-        _fail(lease, workshop, str(error))
-
-
-def _give_back(lease: Lease, workshop: Workshop, reason: str) -> None:
-    """Let another worker go on from the last snapshot; it does not count as a death."""
-    with workshop.sessions.begin() as session:
-        jobs.give_back(
-            session, lease.job_id, attempt=lease.attempt, reason=reason, now=workshop.now()
-        )
-
-
-def _fail(lease: Lease, workshop: Workshop, reason: str) -> None:
-    """End the job as failed; its training state is of no more use."""
-    with workshop.sessions.begin() as session:
-        jobs.fail(session, lease.job_id, attempt=lease.attempt, error=reason, now=workshop.now())
-    _tidy(partial(forget_ended_snapshots, workshop.sessions, workshop.blobs))
-
-
-def _tidy(forget: Callable[[], None]) -> None:
-    """Throw away what is of no more use; what cannot be reached now is left to the sweep."""
-    try:
-        forget()
-    except DOWN as error:
-        log.warning("something is left to the sweep", reason=reason_of(error))
+    attempt(lease, workshop, lambda this: _Training(this).run())
 
 
 class _Training:
     """One attempt at one job: hears the events of learning and keeps what must be kept."""
 
-    def __init__(self, lease: Lease, workshop: Workshop) -> None:
-        self.lease = lease
-        self.workshop = workshop
+    def __init__(self, this: Attempt) -> None:
+        self.this = this
+        self.lease, self.workshop, self.patience = this.lease, this.workshop, this.patience
         self.saved_at = time.monotonic()
         self.stage = ""
-        self.patience = Patience(
-            lease, limit_s=workshop.outage_s, leaving=workshop.leaving, tell=self._warn
-        )
         job, self.snapshots = self.patience.through(self._found)
-        self.corpus_id = job.corpus_id
+        self.corpus_id = _corpus_of(job)
         self.spec = parse(TrainJob, job.spec)
 
     def run(self) -> None:
@@ -132,14 +76,14 @@ class _Training:
                 self._put_aside()
                 return
             if self.workshop.leaving() and isinstance(event, Saved | Stage):
-                _give_back(self.lease, self.workshop, "the worker is leaving")
+                give_back(self.lease, self.workshop, "the worker is leaving")
                 return
 
     def _found(self) -> tuple[Job, list[Snapshot]]:
         """Return the job and where it can be taken up, once its corpus is seen to be there."""
         with self.workshop.sessions() as session:
             job = jobs.get(session, self.lease.job_id)
-            corpora.whole(session, job.corpus_id)
+            corpora.whole(session, _corpus_of(job))
             return job, snapshots.of_job(session, job.id)
 
     def _begin(self) -> bytes | None:
@@ -154,8 +98,10 @@ class _Training:
                 lost += f": the snapshot at step {snapshot.step} is lost ({error})"
         attempt = self.lease.attempt
         job_id = self.lease.job_id
-        self._write(partial(jobs.forget_metrics_after, job_id=job_id, attempt=attempt, step=step))
-        self._log({"message": f"attempt {attempt} {start}{lost}"})
+        self.this.write(
+            partial(jobs.forget_metrics_after, job_id=job_id, attempt=attempt, step=step)
+        )
+        self.this.log({"message": f"attempt {attempt} {start}{lost}"})
         return state
 
     def _state(self, key: str) -> bytes:
@@ -187,7 +133,7 @@ class _Training:
             case Stage():
                 self._enter(event)
             case Started() | Divided():
-                self._log({"message": said(event)})
+                self.this.log({"message": said(event)})
             case Saved():
                 self._save(event)
             case Finished():
@@ -201,29 +147,21 @@ class _Training:
             nonlocal again  # a connection can break after the commit
             if not (again and jobs.has_measured(session, job_id, step=step, data=data)):
                 again = True
-                self._add(session, EventKind.METRICS, data, step=step)
+                self.this.add(session, EventKind.METRICS, data, step=step)
 
         job_id = self.lease.job_id
-        self._write(tell)
+        self.this.write(tell)
 
     def _enter(self, stage: Stage) -> None:
         self.lease.progress = {**self.lease.progress, "stage": stage.name, "detail": stage.detail}
         if stage.name != self.stage:
             self.stage = stage.name
-            self._log({"stage": stage.name, "message": f"{stage.name}: {stage.detail}"})
-
-    def _log(self, data: dict[str, Any]) -> None:
-        self._write(partial(self._add, kind=EventKind.LOG, data=data))
-
-    def _warn(self, message: str) -> None:
-        """Tell of an outage; the one word that is not waited for."""
-        with self.workshop.sessions.begin() as session:
-            self._add(session, EventKind.LOG, {"level": "warn", "message": message})
+            self.this.log({"stage": stage.name, "message": f"{stage.name}: {stage.detail}"})
 
     def _save(self, event: Saved) -> None:
         """Blob first, then the row under the attempt; older snapshots are thrown away."""
         key = self._put(event.data)
-        old = self._write(
+        old = self.this.write(
             partial(
                 snapshots.put,
                 job_id=self.lease.job_id,
@@ -235,13 +173,13 @@ class _Training:
                 keep=self.spec.plan.train.keep_snapshots,
             )
         )
-        _tidy(partial(forget_blobs, self.workshop.sessions, self.workshop.blobs, old))
+        tidy(partial(forget_blobs, self.workshop.sessions, self.workshop.blobs, old))
         self.saved_at = time.monotonic()
 
     def _finish(self, event: Finished) -> None:
         """Keep the bundle, and then all that tells of it at once."""
         key = self._put(event.data)
-        self._write(partial(self._succeed, event=event, key=key))
+        self.this.write(partial(self._succeed, event=event, key=key))
         self._forget_snapshots()
 
     def _succeed(self, session: Session, *, event: Finished, key: str) -> None:
@@ -264,40 +202,20 @@ class _Training:
         jobs.succeed(session, self.lease.job_id, attempt=self.lease.attempt, now=now)
 
     def _stop(self) -> None:
-        self._write(self._ending(jobs.stop))
+        self.this.write(self.this.ending(jobs.stop))
         self._forget_snapshots()
 
     def _put_aside(self) -> None:
-        self._write(self._ending(pausing.put_aside))
-
-    def _ending(self, end: Callable[..., None]) -> Callable[[Session], None]:
-        now = self.workshop.now()
-        return partial(end, job_id=self.lease.job_id, attempt=self.lease.attempt, now=now)
+        self.this.write(self.this.ending(pausing.put_aside))
 
     def _forget_snapshots(self) -> None:
-        _tidy(partial(forget_ended_snapshots, self.workshop.sessions, self.workshop.blobs))
+        tidy(partial(forget_ended_snapshots, self.workshop.sessions, self.workshop.blobs))
 
     def _put(self, data: bytes) -> str:
         return self.patience.through(lambda: self.workshop.blobs.put(data))
 
-    def _write(self, work: Callable[[Session], Done]) -> Done:
-        """Do ``work`` in a transaction of its own, when the database is there."""
 
-        def transaction() -> Done:
-            with self.workshop.sessions.begin() as session:
-                return work(session)
-
-        return self.patience.through(transaction)
-
-    def _add(
-        self, session: Session, kind: EventKind, data: dict[str, Any], step: int | None = None
-    ) -> None:
-        jobs.add_event(
-            session,
-            self.lease.job_id,
-            attempt=self.lease.attempt,
-            kind=kind,
-            step=step,
-            data=data,
-            now=self.workshop.now(),
-        )
+def _corpus_of(job: Job) -> UUID:
+    if job.corpus_id is None:
+        raise InputError("The job has no corpus to learn from.", field="corpus")
+    return job.corpus_id

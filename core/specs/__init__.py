@@ -3,6 +3,7 @@
 from core.specs.asking import lay_over
 from core.specs.base import Spec, merge, parse
 from core.specs.decoding import DecodeSpec
+from core.specs.generating import GenerateJob, GenerateSpec
 from core.specs.model import ModelSpec
 from core.specs.passages import PassageSpec
 from core.specs.plan import Name, Plan, Task, TrainJob
@@ -13,6 +14,8 @@ from core.specs.training import TrainSpec
 
 __all__ = [
     "DecodeSpec",
+    "GenerateJob",
+    "GenerateSpec",
     "ModelSpec",
     "Name",
     "PassageSpec",

@@ -26,12 +26,12 @@ def enqueue(
     session: Session,
     *,
     kind: JobKind,
-    corpus_id: UUID,
+    corpus_id: UUID | None = None,
     spec: dict[str, Any],
     priority: int,
     now: datetime,
 ) -> Job:
-    """Queue a job. Raises NotFoundError when the corpus is gone."""
+    """Queue a job, of a corpus if it needs one. Raises NotFoundError when the corpus is gone."""
     job = Job(kind=kind, corpus_id=corpus_id, spec=spec, priority=priority, created_at=now)
     session.add(job)
     try:

@@ -11,7 +11,7 @@ from datetime import datetime
 from itertools import islice
 from uuid import UUID, uuid5
 
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -129,6 +129,15 @@ def _put_some(session: Session, some: Sequence[NewPair], *, begun: int, now: dat
         list(rows.values()),
     )
     return len(rows) - known
+
+
+def drop_new(session: Session, ids: Sequence[UUID]) -> None:
+    """Delete those of some pairs that nobody has reviewed."""
+    for first in range(0, len(ids), CHUNK):
+        of_them = GeneratedPair.id.in_(ids[first : first + CHUNK])
+        session.execute(
+            delete(GeneratedPair).where(of_them, GeneratedPair.review == ReviewState.NEW)
+        )
 
 
 def check(pair: NewPair, text: str, *, within: str = "") -> tuple[str, str]:

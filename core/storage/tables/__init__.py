@@ -15,6 +15,7 @@ from core.storage.tables.jobs import (
     Snapshot,
 )
 from core.storage.tables.models import Alias, AliasAction, AliasChange, Checkpoint
+from core.storage.tables.pieces import Piece, PieceStatus
 
 __all__ = [
     "ENDED",
@@ -36,6 +37,8 @@ __all__ = [
     "JobEvent",
     "JobKind",
     "JobStatus",
+    "Piece",
+    "PieceStatus",
     "ReviewState",
     "Role",
     "Snapshot",

@@ -16,6 +16,7 @@ class JobKind(StrEnum):
     """What a job does."""
 
     TRAIN = "train"
+    GENERATE = "generate"
 
 
 class JobStatus(StrEnum):
@@ -48,7 +49,9 @@ class Job(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     kind: Mapped[JobKind] = mapped_column(words(JobKind))
-    corpus_id: Mapped[UUID] = mapped_column(ForeignKey("corpora.id", ondelete="RESTRICT"))
+    corpus_id: Mapped[UUID | None] = mapped_column(  # what a training learns from
+        ForeignKey("corpora.id", ondelete="RESTRICT")
+    )
     spec: Mapped[dict[str, Any]]  # enough to repeat the job
     status: Mapped[JobStatus] = mapped_column(words(JobStatus), default=JobStatus.QUEUED)
     priority: Mapped[int] = mapped_column(default=0)  # higher goes first
@@ -65,7 +68,7 @@ class Job(Base):
     started_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
 
-    corpus: Mapped[Corpus] = relationship(lazy="raise")
+    corpus: Mapped[Corpus | None] = relationship(lazy="raise")
 
 
 class JobEvent(Base):

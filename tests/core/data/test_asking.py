@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.asking import EncodedPassages, collate
-from core.data.examples import AnsweredQuestion, Passage, Span
+from core.data.examples import AnsweredQuestion, Passage
+from core.data.spans import Span
 from core.data.marks import FIRST, INSIDE, OUTSIDE, shape_of, unmarked, with_answer, with_shape
 from core.data.readings import read_passage, stretches_of
 from core.specs import TokenizerSpec

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.data.passages import passages
-from core.data.sentences import Span, all_sentences, containing
+from core.data.sentences import all_sentences, containing
+from core.data.spans import Span
 from core.errors import SpecError
 from core.specs import PassageSpec, parse
 

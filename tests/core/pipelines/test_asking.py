@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from core.data.examples import Span
+from core.data.spans import Span
 from core.errors import InputError, SpecError
 from core.metrics.spans import answer_exact
 from core.pipelines.asking import ask, find, propose
