@@ -1,5 +1,7 @@
 """One process for one job: ``python -m workers.child [--ready] JOB ATTEMPT SCRATCH``.
 
+With attempt 0 it helps whoever has the job, for as long as there are pieces that nobody works on.
+
 Memory that training took goes back to the system with the process, and whatever kills it kills
 nothing else. It leaves when told to (SIGTERM) or when the worker that started it is gone. With
 ``--ready`` it loads torch, and begins when ``go`` comes in; where nothing comes, it leaves.
@@ -17,6 +19,9 @@ import structlog
 from core.logs import log_as_json
 from core.pipelines.lease import Lease
 from core.pipelines.threads import use_threads
+from core.pipelines.workshop import Workshop
+from core.storage import jobs
+from core.storage.tables import JobKind
 from workers import runtime
 
 READY = "--ready"
@@ -33,18 +38,6 @@ def main(job_id: str, attempt: str, scratch: str, *, waits: bool = False) -> Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the worker decides, and tells us by SIGTERM
     if waits and not _told_to_go():
         return
-    lease = Lease(
-        sessions=runtime.sessions(),
-        job_id=UUID(job_id),
-        attempt=int(attempt),
-        lease_s=runtime.settings().lease_s,
-        now=runtime.now,
-    )
-    lease.progress = {"stage": "start"}
-    with lease:  # torch takes seconds to load: people see meanwhile that somebody is at it
-        use_threads(runtime.settings().threads)
-        from core.pipelines.train import Workshop, train
-
     workshop = Workshop(
         sessions=runtime.sessions(),
         blobs=runtime.blobs(),
@@ -52,13 +45,46 @@ def main(job_id: str, attempt: str, scratch: str, *, waits: bool = False) -> Non
         lease_s=runtime.settings().lease_s,
         now=runtime.now,
         leaving=lambda: leaving.is_set() or os.getppid() != parent,
+        worker=runtime.worker_name(),
+        max_deaths=runtime.settings().max_deaths,
     )
-    train(UUID(job_id), int(attempt), workshop)
+    if int(attempt):
+        _work(UUID(job_id), int(attempt), workshop)
+    else:
+        _help(UUID(job_id), workshop)
+
+
+def _work(job_id: UUID, attempt: int, workshop: Workshop) -> None:
+    lease = Lease(
+        sessions=workshop.sessions,
+        job_id=job_id,
+        attempt=attempt,
+        lease_s=workshop.lease_s,
+        now=workshop.now,
+    )
+    lease.progress = {"stage": "start"}
+    with lease:  # torch takes seconds to load: people see meanwhile that somebody is at it
+        use_threads(runtime.settings().threads)
+        from core.pipelines.generate import generate
+        from core.pipelines.train import train
+
+        with workshop.sessions() as session:
+            kind = jobs.get(session, job_id).kind
+    work = {JobKind.TRAIN: train, JobKind.GENERATE: generate}[kind]
+    work(job_id, attempt, workshop)
+
+
+def _help(job_id: UUID, workshop: Workshop) -> None:
+    use_threads(runtime.settings().threads)
+    from core.pipelines.generate import help_with
+
+    help_with(job_id, workshop)
 
 
 def _told_to_go() -> bool:
     """Load what takes seconds; return whether the job has become ours meanwhile, or does then."""
     use_threads(runtime.settings().threads)
+    import core.pipelines.generate
     import core.pipelines.train  # noqa: F401 (to be there when it is needed)
 
     return sys.stdin.buffer.readline() == GO

@@ -20,7 +20,7 @@ from core.pipelines.room import demand
 from core.pipelines.tidy import forget_ended_snapshots, forget_unused_blobs
 from core.queue.broker import ALIVE_S
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP, SWEEP_QUEUE, alive_key
-from core.storage import corpora, idempotency, jobs, silence
+from core.storage import corpora, idempotency, jobs, pieces, silence
 from core.storage.tables import Job
 from workers import runtime
 from workers.app import app
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 RINGS_AT_ONCE = 4
 SCRATCH_BYTES = 16 << 20  # that must be free before a job is begun
 WATCH_S = 0.1
+HELPS = 0  # the attempt of a child that has no job of its own
 AGAIN_S = 5.0  # before the next job, where one could not be begun
 STAND_BY_S = 0.25  # how often a job whose worker is silent is looked at
 SILENT = 2.5  # times that a holder could have renewed its lease: after that a child is made ready
@@ -56,6 +57,8 @@ def run() -> None:
             if (job := _claim()) is not None:
                 _work(job, ready)
                 ready = None
+            elif (helped := _job_to_help()) is not None:
+                _help(helped)
             elif (silent := _silent()) is None:
                 return
             else:  # torch is loaded while the lease runs out
@@ -80,6 +83,8 @@ def sweep() -> None:
         corpora.forget_unfinished(session, before=runtime.now() - FORGET_HALVES_AFTER)
         idempotency.forget(session, now=runtime.now())
     forget_ended_snapshots(runtime.sessions(), runtime.blobs())
+    if _job_to_help() is not None:
+        waiting = RINGS_AT_ONCE
     waiting = waiting or int(_silent() is not None)
     for _ in range(min(waiting, RINGS_AT_ONCE)):
         runtime.doorbell().ring_jobs()
@@ -119,6 +124,23 @@ def _claim() -> Job | None:
         )
 
 
+def _job_to_help() -> Job | None:
+    with runtime.sessions()() as session:
+        return pieces.job_to_help(session, now=runtime.now())
+
+
+def _help(job: Job) -> None:
+    """Have a child work on pieces of a job that another worker has, as long as there are some."""
+    child = Child(job.id, HELPS)
+    try:
+        log.info("a child helps with a job", job=str(job.id), pid=child.pid)
+        ended = _watch(child)
+        if ended != 0:  # what it worked on is free again when its lease has run out
+            log.warning("a child that helped died", job=str(job.id), said=child.tail())
+    finally:
+        child.close()
+
+
 def _silent() -> Job | None:
     """Return a job whose holder has missed to renew its lease: soon it may be ours."""
     lease_s = runtime.settings().lease_s
@@ -143,18 +165,24 @@ def _work(job: Job, ready: Child | None) -> None:
     try:
         child.go()
         log.info("a child works on a job", job=str(job.id), attempt=job.attempt, pid=child.pid)
-        told = False
-        while (ended := child.poll()) is None:
-            if _leaving.is_set() and not told:
-                child.terminate()
-                told = True
-            time.sleep(WATCH_S)
+        ended = _watch(child)
         if ended != 0:
             _bury(job, ended, child.tail())
         elif said := child.tail():
             log.info("what a child said", job=str(job.id), attempt=job.attempt, said=said)
     finally:
         child.close()
+
+
+def _watch(child: Child) -> int:
+    """Wait for the end of a child, which is told if we are to leave; return how it ended."""
+    told = False
+    while (ended := child.poll()) is None:
+        if _leaving.is_set() and not told:
+            child.terminate()
+            told = True
+        time.sleep(WATCH_S)
+    return ended
 
 
 def _give_back(job: Job, reason: str) -> None:

@@ -67,9 +67,16 @@ def help_with(job_id: UUID, workshop: Workshop) -> None:
 class _JobLease(Lease):
     """The lease of a job whose progress is that of its pieces, whoever works on them."""
 
+    _before: tuple[int, float] | None = None  # pairs there were, and when
+
     def tell(self, session: Session) -> None:
         """Look how far the pieces are, and tell that."""
-        self.progress = {**self.progress, **_progress(pieces.standing(session, self.job_id))}
+        told = _progress(pieces.standing(session, self.job_id))
+        before, began = self._before = self._before or (told["pairs"], time.monotonic())
+        spent = time.monotonic() - began
+        told["elapsed_s"] = round(spent, 1)
+        told["pairs_per_s"] = round((told["pairs"] - before) / spent, 1) if spent else 0.0
+        self.progress = {**self.progress, **told}
         super().tell(session)
 
 
@@ -115,7 +122,7 @@ class _Generating:
         pieces.take_back(session, self.lease.job_id)
 
     def _drop_alike(self) -> None:
-        """Of questions that are alike in several documents keep the first, and what was reviewed."""
+        """Of questions alike in several documents keep the first, and those that were reviewed."""
         known: Neighbours[UUID] = Neighbours()
         alike = []
         job_id, least = self.lease.job_id, self.asker.spec.options.alike

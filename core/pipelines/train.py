@@ -96,12 +96,10 @@ class _Training:
                 break
             except (NotFoundError, BundleError) as error:
                 lost += f": the snapshot at step {snapshot.step} is lost ({error})"
-        attempt = self.lease.attempt
-        job_id = self.lease.job_id
-        self.this.write(
-            partial(jobs.forget_metrics_after, job_id=job_id, attempt=attempt, step=step)
-        )
-        self.this.log({"message": f"attempt {attempt} {start}{lost}"})
+        lease = self.lease
+        forget = partial(jobs.forget_metrics_after, job_id=lease.job_id, attempt=lease.attempt)
+        self.this.write(partial(forget, step=step))
+        self.this.log({"message": f"attempt {lease.attempt} {start}{lost}"})
         return state
 
     def _state(self, key: str) -> bytes:

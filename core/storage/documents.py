@@ -1,7 +1,7 @@
 """Documents: each text once, whatever files it came in."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,6 +14,8 @@ from core.errors import ConflictError, NotFoundError
 from core.storage.paging import newest_first
 from core.storage.session import locked
 from core.storage.tables import Document, GeneratedPair
+
+CHUNK = 500  # asked for in one go
 
 
 def add(
@@ -82,6 +84,26 @@ def known_texts(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
     """Return the texts of those documents that are there."""
     query = select(Document.id, Document.text).where(Document.id.in_(ids))
     return dict(session.execute(query).all())
+
+
+def lengths(session: Session, ids: Sequence[UUID] | None) -> list[tuple[UUID, int]]:
+    """Return documents with their lengths in characters, each once and in their order.
+
+    All there are, oldest first, without ``ids``. Raises NotFoundError naming the first that is
+    not there.
+    """
+    query = select(Document.id, Document.length).order_by(Document.created_at, Document.id)
+    if ids is None:
+        return [(document_id, length) for document_id, length in session.execute(query)]
+    found: dict[UUID, int] = {}
+    wanted = list(dict.fromkeys(ids))
+    for first in range(0, len(wanted), CHUNK):
+        some = query.where(Document.id.in_(wanted[first : first + CHUNK]))
+        found |= dict(session.execute(some).all())
+    for document_id in wanted:
+        if document_id not in found:
+            raise NotFoundError("document", document_id)
+    return [(document_id, found[document_id]) for document_id in wanted]
 
 
 def page(session: Session, *, before: UUID | None, limit: int) -> list[Document]:

@@ -134,10 +134,8 @@ def _put_some(session: Session, some: Sequence[NewPair], *, begun: int, now: dat
 def drop_new(session: Session, ids: Sequence[UUID]) -> None:
     """Delete those of some pairs that nobody has reviewed."""
     for first in range(0, len(ids), CHUNK):
-        of_them = GeneratedPair.id.in_(ids[first : first + CHUNK])
-        session.execute(
-            delete(GeneratedPair).where(of_them, GeneratedPair.review == ReviewState.NEW)
-        )
+        some, new = ids[first : first + CHUNK], GeneratedPair.review == ReviewState.NEW
+        session.execute(delete(GeneratedPair).where(GeneratedPair.id.in_(some), new))
 
 
 def check(pair: NewPair, text: str, *, within: str = "") -> tuple[str, str]:

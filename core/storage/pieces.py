@@ -114,7 +114,7 @@ def renew(session: Session, hold: Hold, *, lease_s: float, now: datetime) -> Job
 
 
 def finish(session: Session, hold: Hold, *, counts: Mapping[str, int]) -> None:
-    """End a piece well: a job that advances is not what kills its workers. Raises LeaseLostError."""
+    """End a piece well and forget the deaths of its job, which advances. Raises LeaseLostError."""
     job, piece = held(session, hold)
     job.deaths = 0
     piece.status, piece.lease_until, piece.counts = PieceStatus.DONE, None, dict(counts)

@@ -15,6 +15,7 @@ from services.cli.demo import demo
 from services.cli.doctor import doctor
 from services.cli.failures import EPILOGUE, Exit, Failure, from_error
 from services.cli.options import JsonFlag
+from services.cli.questions import questions
 from services.cli.screen import Screen
 from services.cli.talking import chat
 from services.cli.train import train
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, demo, train, chat, translate, doctor, backup, restore):
+for command in (up, demo, train, chat, translate, questions, doctor, backup, restore):
     app.command()(command)
 app.add_typer(corpora.app, name="corpus")
 app.add_typer(jobs.app, name="jobs")

@@ -64,6 +64,8 @@ class Picture:
         told = self.progress
         parts = [
             _part(told, "step", "step {:,}") + _part(told, "total_steps", "/{:,}"),
+            _part(told, "pairs", "{:,} pairs"),
+            _part(told, "pairs_per_s", "{:.1f} pairs/s"),
             _part(told, "epoch", "epoch {}"),
             _part(told, "loss", "loss {:.3f}"),
             f"valid {self.valid[max(self.valid)]:.3f}" if self.valid else "",

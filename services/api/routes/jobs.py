@@ -1,4 +1,4 @@
-"""Queue a training and watch it."""
+"""Queue trainings and questions, and watch them."""
 
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
@@ -11,47 +11,49 @@ from sqlalchemy.orm import Session
 
 from core import recipes
 from core.errors import InputError
-from core.specs import Plan, TrainJob, merge
-from core.storage import checkpoints, corpora, jobs, outlook, pausing, turn
+from core.specs import GenerateJob, Plan, TrainJob, lay_over, merge, parse
+from core.storage import checkpoints, corpora, documents, jobs, outlook, pausing, pieces, turn
 from core.storage.tables import Corpus, Job, JobKind, JobStatus
 from services.api.deps import NowDep, ResourcesDep
 from services.api.following import LastEventId, follow
 from services.api.once import OnceDep
 from services.api.paging import cut
 from services.api.schemas.fields import AfterId, Before, Limit, Page
-from services.api.schemas.jobs import EventBody, EventPage, JobBody, JobDetail, JobRequest
+from services.api.schemas.jobs import (
+    EventBody,
+    EventPage,
+    GenerateRequest,
+    JobBody,
+    JobDetail,
+    JobRequest,
+    TrainRequest,
+)
 from services.api.schemas.problems import problems
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
+RINGS = 64  # for the pieces of a job, at most; the sweep rings for the rest
 
-@router.post(
-    "", status_code=201, summary="Queue a training", responses=problems(404, 409, body=True)
-)
+
+@router.post("", status_code=201, summary="Queue a job", responses=problems(404, 409, body=True))
 def queue_job(
     body: JobRequest, response: Response, resources: ResourcesDep, once: OnceDep, now: NowDep
 ) -> JobDetail:
     """Queue a training of a corpus by a recipe, or by a whole plan; overrides go on top.
 
-    404 unknown corpus or recipe.
+    Or have a model ask questions about documents. 404 unknown corpus, recipe, model or document.
     """
-    plan = _plan(body)
     with resources.sessions.begin() as session:
-        corpus = corpora.find(session, body.corpus)
-        _check_fit(body, plan, corpus)
-        spec = TrainJob(recipe=body.recipe, plan=plan, promote_to=body.promote_to)
-        job = jobs.enqueue(
-            session,
-            kind=JobKind(body.kind),
-            corpus_id=corpus.id,
-            spec=spec.model_dump(mode="json"),
-            priority=body.priority,
-            now=now,
-        )
+        if isinstance(body, GenerateRequest):
+            job = _queue_questions(session, body, now)
+        else:
+            job = _queue_training(session, body, now)
         detail = _detail(session, job, now=now)
         location = f"{router.prefix}/{detail.id}"
         once.keep(session, detail, location=location)
-    resources.doorbell.ring_jobs()  # after the commit, or a worker could look too early
+        rings = max(1, min(pieces.standing(session, detail.id).open, RINGS))
+    for _ in range(rings):  # after the commit, or a worker could look too early
+        resources.doorbell.ring_jobs()
     response.headers["Location"] = location
     return detail
 
@@ -155,13 +157,55 @@ async def stream_job(
         yield event
 
 
-def _plan(body: JobRequest) -> Plan:
+def _queue_training(session: Session, body: TrainRequest, now: datetime) -> Job:
+    plan = _plan(body)
+    corpus = corpora.find(session, body.corpus)
+    _check_fit(body, plan, corpus)
+    spec = TrainJob(recipe=body.recipe, plan=plan, promote_to=body.promote_to)
+    return jobs.enqueue(
+        session,
+        kind=JobKind.TRAIN,
+        corpus_id=corpus.id,
+        spec=spec.model_dump(mode="json"),
+        priority=body.priority,
+        now=now,
+    )
+
+
+def _queue_questions(session: Session, body: GenerateRequest, now: datetime) -> Job:
+    checkpoint = checkpoints.resolve(session, body.model)
+    plan = parse(Plan, checkpoint.spec)
+    if plan.task != "questions":
+        words = f"{body.model!r} was trained to {plan.task}, and not to ask questions"
+        raise InputError(words, field="model")
+    lay_over(plan.decode, body.options.decode, within="options.decode")
+    lengths = documents.lengths(session, body.documents)
+    if not lengths:
+        raise InputError("There are no documents to ask about.", field="documents")
+    spec = GenerateJob(
+        model=body.model,
+        checkpoint=checkpoint.id,
+        documents=len(lengths),
+        options=body.options,
+    )
+    job = jobs.enqueue(
+        session,
+        kind=JobKind.GENERATE,
+        spec=spec.model_dump(mode="json"),
+        priority=body.priority,
+        now=now,
+    )
+    pieces.cut(session, job.id, lengths)
+    return job
+
+
+def _plan(body: TrainRequest) -> Plan:
     # The model has seen to it that there is one or the other.
     plan = body.plan or recipes.find(body.recipe or "").plan
     return merge(plan, body.overrides, within="overrides") if body.overrides else plan
 
 
-def _check_fit(body: JobRequest, plan: Plan, corpus: Corpus) -> None:
+def _check_fit(body: TrainRequest, plan: Plan, corpus: Corpus) -> None:
     """Refuse now what would fail as soon as it starts."""
     kinds, asking = recipes.kinds_for(plan.task), f"the task {plan.task!r}"
     if body.recipe is not None and plan.task == recipes.find(body.recipe).plan.task:

@@ -1,18 +1,27 @@
 """Jobs and what they tell while they run."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, model_validator
 
 from core import recipes
-from core.specs import Name, Plan, TrainJob
+from core.specs import GenerateSpec, Name, Plan, TrainJob
 from core.storage.tables import EventKind, JobKind, JobStatus
 from services.api.schemas.fields import Body, CorpusRef, NewName, Request
 
+Priority = Annotated[
+    int,
+    Field(
+        ge=-1000,
+        le=1000,
+        description="Higher goes first; one step outweighs ten minutes of waiting.",
+    ),
+]
 
-class JobRequest(Request):
+
+class TrainRequest(Request):
     """A training to be queued: a corpus, and either a recipe or a whole plan."""
 
     model_config = ConfigDict(
@@ -39,19 +48,49 @@ class JobRequest(Request):
     promote_to: NewName | None = Field(
         default=None, description="The alias that the checkpoint gets when the job succeeds."
     )
-    priority: int = Field(
-        default=0,
-        ge=-1000,
-        le=1000,
-        description="Higher goes first; one step outweighs ten minutes of waiting.",
-    )
+    priority: Priority = 0
 
     @model_validator(mode="after")
-    def _one_way_to_say_it(self) -> "JobRequest":
+    def _one_way_to_say_it(self) -> "TrainRequest":
         if (self.recipe is None) == (self.plan is None):
             raise ValueError("give either a recipe or a plan")
         return self
 
+
+class GenerateRequest(Request):
+    """Questions to be asked about documents."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "kind": "generate",
+                    "model": "questions",
+                    "documents": ["2d0f2c53-8a4e-4a7c-b0a3-57cf9b6d2c10"],
+                    "options": {"answers": 8, "round_trip": 0.6},
+                }
+            ]
+        }
+    )
+
+    kind: Literal["generate"]
+    model: str = Field(min_length=1, max_length=64, description="An alias or a checkpoint.")
+    documents: list[UUID] | None = Field(
+        default=None, min_length=1, max_length=100_000, description="All there are, if left out."
+    )
+    options: GenerateSpec = GenerateSpec()
+    priority: Priority = 0
+
+
+def _kind(body: Any) -> str:
+    """Return which request it is: a training, if it does not say."""
+    return str(body.get("kind", "train") if isinstance(body, dict) else body.kind)
+
+
+JobRequest = Annotated[
+    Annotated[TrainRequest, Tag("train")] | Annotated[GenerateRequest, Tag("generate")],
+    Discriminator(_kind),
+]
 
 _SPEC = TrainJob(recipe="chat", plan=recipes.find("chat").plan, promote_to="support-bot")
 _JOB: dict[str, Any] = {
@@ -93,7 +132,7 @@ class JobBody(Body):
 
     id: UUID
     kind: JobKind
-    corpus_id: UUID
+    corpus_id: UUID | None = Field(description="What a training learns from.")
     spec: dict[str, Any]
     status: JobStatus
     priority: int

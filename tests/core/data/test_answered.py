@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from core.data.answered import Tally, passage_of
 from core.data.columns import Columns
 from core.data.examples import AnsweredQuestion, Passage, content_of, example_of, split_of
-from core.data.spans import Span
 from core.data.readers import read
+from core.data.spans import Span
 from core.data.squad import read_squad
 from core.errors import DataError, InputError
 

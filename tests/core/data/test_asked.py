@@ -9,8 +9,8 @@ import pytest
 from core.data.answered import Tally
 from core.data.asked import read_fairytale
 from core.data.examples import AnsweredQuestion, Passage
-from core.data.spans import Span
 from core.data.materials import read
+from core.data.spans import Span
 from core.data.squad import read_squad
 from core.errors import DataError
 from core.recipes.materials import Material

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from core.data.asking import EncodedPassages, collate
 from core.data.examples import AnsweredQuestion, Passage
-from core.data.spans import Span
 from core.data.marks import FIRST, INSIDE, OUTSIDE, shape_of, unmarked, with_answer, with_shape
 from core.data.readings import read_passage, stretches_of
+from core.data.spans import Span
 from core.specs import TokenizerSpec
 from core.text.tokenizer import BOS, EOS, UNK, Tokenizer
 
