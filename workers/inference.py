@@ -166,11 +166,8 @@ def _live() -> None:
 
 def _let_go() -> None:
     """Let go of models that nobody asks for, again and again."""
-    from core.pipelines.questions import forget_wishes
-
     idle_s = runtime.settings().models_idle_s
     while True:
         time.sleep(min(idle_s / 4, 60.0))
         if idle := _models().forget_idle(idle_s):
-            forget_wishes()
             log.info("models that nobody asks for are let go", checkpoints=idle)

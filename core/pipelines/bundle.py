@@ -1,7 +1,7 @@
 """A checkpoint as one file, and as a model that is ready to answer."""
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ import numpy as np
 import torch
 
 from core.data.tensorfile import map_file, pack, unpack
+from core.decoding.step import Wish
 from core.errors import BundleError, SpecError
 from core.models.blank import build_with
 from core.models.build import Network
 from core.models.lexicon import Lexicon
 from core.models.ready import make_ready
 from core.pipelines.formats import FORMATS, present
-from core.specs import Plan, ServingPrecision, parse
+from core.specs import DecodeSpec, Plan, ServingPrecision, parse
 from core.text.kinds import TextTokenizer, open_tokenizer
 from core.training.state import copy_weights
 
@@ -35,6 +36,10 @@ class Bundle:
     step: int
     report: dict[str, Any]
     lexicon: Lexicon | None = None  # which words a source calls up, if that was learned
+    # What was asked of it lately, made ready for decoding; it goes when the model goes
+    wishes: dict[tuple[DecodeSpec, int], Wish] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
 
 def write_bundle(bundle: Bundle) -> bytes:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
 from core.data.running import SENTENCE_END
@@ -19,6 +18,7 @@ from core.text.stream import TextStream, cut
 from core.text.tokenizer import BOS, PAD, UNK
 from core.text.vocabulary import Vocabulary, read_source
 
+WISHES = 512  # that are remembered for a model: most requests have the same options
 _DIGITS = 6  # after the point, of a detail
 
 
@@ -69,23 +69,21 @@ def question_of(bundle: Bundle, turns: Sequence[str], spec: DecodeSpec) -> Quest
             "This model asks questions about passages; it has no replies.", field="model"
         )
     source, vocabulary = _read(bundle, turns)
+    first = source[-1] if bundle.plan.model.is_language_model else BOS
+    if vocabulary is not bundle.tokenizer:  # the source brings words of its own
+        return Question(source, _wish(bundle, vocabulary, spec, first), vocabulary)
+    known = bundle.wishes.get((spec, first))
+    if known is None:
+        if len(bundle.wishes) >= WISHES:
+            bundle.wishes.clear()
+        known = bundle.wishes[spec, first] = _wish(bundle, vocabulary, spec, first)
+    return Question(source, known, vocabulary)
+
+
+def _wish(bundle: Bundle, vocabulary: Vocabulary, spec: DecodeSpec, first: int) -> Wish:
     tokenizer = bundle.tokenizer
-    wish = (_wish_once if vocabulary is tokenizer else wish_of)(
-        spec,
-        vocabulary,  # type: ignore[arg-type]  # a protocol; all that keep to it can be keys
-        first=source[-1] if bundle.plan.model.is_language_model else BOS,
-        end=_end(tokenizer),
-        never=(PAD,) if tokenizer.end is None else SIGNS,
-    )
-    return Question(source, wish, vocabulary)
-
-
-_wish_once = lru_cache(maxsize=512)(wish_of)  # where the source brings no words of its own
-
-
-def forget_wishes() -> None:
-    """Let go of the vocabularies of models that have left."""
-    _wish_once.cache_clear()
+    never = (PAD,) if tokenizer.end is None else SIGNS
+    return wish_of(spec, vocabulary, first=first, end=_end(tokenizer), never=never)
 
 
 def engine_of(bundle: Bundle, *, clock: Callable[[], float] = time.monotonic) -> Engine[Any]:

@@ -1,11 +1,14 @@
 """The models in memory: who comes, who stays, who leaves."""
 
+import gc
 import threading
+import weakref
 
 import pytest
 
 from core.errors import BundleError
 from core.pipelines.bundle import write_bundle
+from core.pipelines.questions import question_of
 from core.pipelines.shelf import Models
 from tests.core.pipelines.test_bundle import bundle
 
@@ -34,6 +37,18 @@ def test_the_model_not_used_for_longest_leaves_memory_first() -> None:
     assert models.get("a") is a
     models.get("b")
     assert store.asked == ["a", "b", "c", "b"]
+
+
+def test_a_model_that_leaves_takes_along_what_was_asked_of_it() -> None:
+    models = Models(Store(), limit=1)
+    first = models.get("a")
+    question = question_of(first, ["hello"], first.plan.decode)
+    assert question_of(first, ["hi"], first.plan.decode).wish is question.wish
+    left = [weakref.ref(first.model), weakref.ref(first.tokenizer)]
+    del first, question
+    models.get("b")
+    gc.collect()
+    assert [one() for one in left] == [None, None]
 
 
 def test_as_many_stay_as_bytes_allow_but_the_newest_always() -> None:
