@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import typer
+from rich.console import RenderableType
 
 from services.cli.client import Client, connect
 from services.cli.corpora import upload
@@ -84,6 +85,8 @@ def _show(
         (pair["question"], pair["answer"], f"{pair['scores']['round_trip']:.2f}")
         for pair in found[:SHOWN]
     ]
-    shown = table(("question", "answer", "found again"), rows)
-    next_ = f"Review them: malgil pairs review --job {job['id']}"
-    screen.result({"job": job, "pairs": found}, facts(told), *([shown, next_] if rows else []))
+    parts: list[RenderableType] = [facts(told)]
+    if rows:
+        parts.append(table(("question", "answer", "found again"), rows))
+        parts.append(f"Review them: malgil pairs review --job {job['id']}")
+    screen.result({"job": job, "pairs": found}, *parts)
