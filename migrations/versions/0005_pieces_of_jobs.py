@@ -23,7 +23,7 @@ def upgrade() -> None:
         sa.Column("counts", sa.JSON(), nullable=True),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["job_id"], ["jobs.id"], name="fk_pieces_job_id_jobs", ondelete="CASCADE"
+            ["job_id"], ["jobs.id"], name="fk_pieces_job_id", ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("job_id", "number", name="pk_pieces"),
     )

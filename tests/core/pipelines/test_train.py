@@ -16,7 +16,8 @@ from core.data.tensorfile import pack
 from core.errors import UnavailableError
 from core.pipelines.bundle import read_bundle
 from core.pipelines.lease import RENEW_S
-from core.pipelines.train import Workshop, train
+from core.pipelines.train import train
+from core.pipelines.workshop import Workshop
 from core.specs import Plan, TokenizerSpec, TrainJob, merge
 from core.storage import aliases, checkpoints, corpora, jobs, pausing, snapshots
 from core.storage.blobs import Blobs
