@@ -32,6 +32,8 @@ from core.errors import (
     SpecError,
     UnavailableError,
 )
+from core.storage.tables import JobKind
+from services.api.schemas.jobs import WRONG_KIND
 from services.api.schemas.problems import PROBLEM_TYPE, FieldProblem, LineProblem, Problem
 
 log = structlog.get_logger()
@@ -148,11 +150,22 @@ def _of_validation(error: RequestValidationError) -> Problem:
         words = f"The body is not JSON: {fault['ctx']['error']} at character {fault['loc'][-1]}."
         return _problem(400, "malformed-body", "The body cannot be read", words)
     fields = [
-        FieldProblem(field=_field(fault["loc"]), message=_message(fault))
+        FieldProblem(field=_field(_location(fault)), message=_message(fault))
         for fault in faults[:SHOWN]
     ]
     detail = "; ".join(f"{one.field}: {one.message}" for one in fields[:3])
     return _problem(422, "invalid-request", "The request does not fit", detail, errors=fields)
+
+
+# Which of several requests a body is stands in a location like a field, and is none.
+_TAGS = {(kind.value,) for kind in JobKind}
+
+
+def _location(fault: Mapping[str, Any]) -> tuple[Any, ...]:
+    location = tuple(fault["loc"])
+    if fault["type"] == WRONG_KIND:
+        return (*location, "kind")
+    return location[:1] + location[2:] if location[1:2] in _TAGS else location
 
 
 def _field(location: Sequence[Any]) -> str:

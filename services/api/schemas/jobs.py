@@ -82,6 +82,9 @@ class GenerateRequest(Request):
     priority: Priority = 0
 
 
+WRONG_KIND = "wrong_kind"  # the type of that error
+
+
 def _kind(body: Any) -> str:
     """Return which request it is: a training, if it does not say."""
     return str(body.get("kind", "train") if isinstance(body, dict) else body.kind)
@@ -89,7 +92,9 @@ def _kind(body: Any) -> str:
 
 JobRequest = Annotated[
     Annotated[TrainRequest, Tag("train")] | Annotated[GenerateRequest, Tag("generate")],
-    Discriminator(_kind),
+    Discriminator(
+        _kind, custom_error_type=WRONG_KIND, custom_error_message="It is train or generate"
+    ),
 ]
 
 _SPEC = TrainJob(recipe="chat", plan=recipes.find("chat").plan, promote_to="support-bot")

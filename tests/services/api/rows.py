@@ -82,6 +82,7 @@ def add_checkpoint(
     job_id: UUID | None = None,
     blob_key: str = "0" * 64,
     bytes_: int = 10,
+    plan: Plan | None = None,
     now: datetime = NOW,
 ) -> Checkpoint:
     """Keep a checkpoint, whether or not its blob is there."""
@@ -90,7 +91,7 @@ def add_checkpoint(
             session,
             job_id=job_id,
             step=900,
-            spec=Plan().model_dump(mode="json"),
+            spec=(plan or Plan()).model_dump(mode="json"),
             metrics={"valid_loss": 1.5},
             report={"metrics": {"valid_loss": 1.5}},
             blob_key=blob_key,
