@@ -25,6 +25,7 @@ from core.pipelines.bundle import Bundle
 from core.pipelines.questions import Question, engine_of
 from core.pipelines.wishes import stops_of, wish_of
 from core.specs import DecodeSpec
+from core.text.located import Located
 from core.text.stream import cut
 from core.text.tokenizer import BOS, EOS, UNK, Tokenizer
 
@@ -53,7 +54,7 @@ class WrittenQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FoundAnswer:
-    """Where the reader sees the answer to a question; an empty span in a passage without words."""
+    """Where the reader sees the answer to a question; empty where it sees nothing but space."""
 
     span: Span
     log_prob: float
@@ -69,12 +70,7 @@ def propose(bundle: Bundle, passages: Sequence[str], *, count: int) -> list[list
         with torch.inference_mode():
             scores = model.propose(source, mask).cpu()
         for row, own in zip(rows, scores, strict=True):
-            located = readings[row].located
-            if len(located):
-                found[row] = [
-                    Proposal(Span(*located.characters(first, last)), log_prob)
-                    for first, last, log_prob in best_spans(own, count)
-                ]
+            found[row] = _proposals(passages[row], readings[row].located, own, count)
     return found
 
 
@@ -124,14 +120,15 @@ def find(bundle: Bundle, asked: Sequence[tuple[str, str]]) -> list[FoundAnswer]:
             ((first, last, log_prob),) = best_spans(own, 1)
             located = readings[row].located
             span = located.characters(first, last) if len(located) else (0, 0)
-            found[row] = FoundAnswer(Span(*span), log_prob)
+            start, end = _trimmed(asked[row][0], *span)
+            found[row] = FoundAnswer(Span(start, max(start, end)), log_prob)
     return [found[row] for row in range(len(asked))]
 
 
 def see_that_it_can_ask(bundle: Bundle) -> None:
     """Raise InputError for ways to decode that are not for this model."""
-    text = bundle.tokenizer.decode([UNK + 4]) or "?"  # whatever is a word here
-    reading = read_passage(f"{text} ?", _parts(bundle)[1], copied=bundle.plan.model.copy_source)
+    copied = bundle.plan.model.copy_source
+    reading = read_passage("What is it?", _parts(bundle)[1], copied=copied)
     question = _question(reading, Span(*reading.located.characters(0, 0)), bundle.plan.decode)
     engine_of(bundle).submit(question.request(0))
 
@@ -152,6 +149,24 @@ def _read(bundle: Bundle, passages: Sequence[str]) -> list[Reading]:
     copied = bundle.plan.model.copy_source
     once = {text: read_passage(text, tokenizer, copied=copied) for text in dict.fromkeys(passages)}
     return [once[text] for text in passages]
+
+
+def _proposals(text: str, located: Located, scores: torch.Tensor, count: int) -> list[Proposal]:
+    """Return the best spans of ``scores`` (S, L); where nothing but space stands, there is none."""
+    places = range(len(located))
+    blank = sum(not text[slice(*located.characters(one, one))].strip() for one in places)
+    found = []
+    for first, last, log_prob in best_spans(scores, count + blank) if places else ():
+        start, end = _trimmed(text, *located.characters(first, last))
+        if start < end:
+            found.append(Proposal(Span(start, end), log_prob))
+    return found[:count]
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """Return the same part of ``text`` without space at its ends."""
+    inside = text[start:end]
+    return start + len(inside) - len(inside.lstrip()), start + len(inside.rstrip())
 
 
 def _question(reading: Reading, span: Span, spec: DecodeSpec) -> Question:

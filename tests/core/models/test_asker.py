@@ -116,7 +116,7 @@ def test_every_weight_learns_something(name: str) -> None:
 def test_a_tiny_set_is_learned_by_heart_by_all_three(name: str) -> None:
     model, batch = asker(SPECS[name]), batch_of(SPECS[name], SEVERAL)
     optimiser = torch.optim.Adam(model.parameters(), lr=0.03)
-    for _ in range(150):
+    for _ in range(250):
         optimiser.zero_grad()
         model.losses(batch, LossOptions()).total.backward()
         optimiser.step()

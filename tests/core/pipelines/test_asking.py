@@ -194,6 +194,26 @@ def test_a_training_of_questions_resumes_to_the_same_bytes(tmp_path) -> None:
         assert after[-1].data == whole[-1].data
 
 
+@pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
+def test_pieces_of_words_keep_their_place_too(kind: str, tmp_path) -> None:
+    tokenizer = {"kind": kind, "split_marks": False, "vocabulary_size": 400}
+    plan = merge(QUESTIONS, {"tokenizer": tokenizer, "train": {"max_epochs": 2}})
+    *_, last = learn(every_split(PASSAGES), plan, scratch=tmp_path)
+    bundle = read_bundle(last.data)
+
+    for context, found in zip(STRANGE, propose(bundle, STRANGE, count=4), strict=True):
+        for one in found:
+            assert 0 <= one.span.start < one.span.end <= len(context)
+            said = context[one.span.start : one.span.end]
+            assert said == said.strip() != ""
+        about = [(context, one.span) for one in found]
+        asked = ask(bundle, about)
+        assert all(candidates for candidates in asked)
+    text = STRANGE[3]
+    inside = text.index("부산") + 1  # an answer may begin within a token
+    assert ask(bundle, [(text, Span(inside, inside + 1))])[0]
+
+
 def test_the_note_says_unknown_where_it_lacks_a_word(tmp_path) -> None:
     note = {
         "attention": "none", "bridge": "last", "copy_source": False, "coverage": False,

@@ -22,10 +22,11 @@ from core.specs import Plan, TokenizerSpec, TrainJob, merge
 from core.storage import aliases, checkpoints, corpora, jobs, pausing, snapshots
 from core.storage.blobs import Blobs
 from core.storage.tables import CorpusKind, EventKind, Job, JobKind, JobStatus, Split
-from tests.core.pipelines.small import LANGUAGE, PAIRS, TALE, small_plan
+from tests.core.pipelines.small import LANGUAGE, PAIRS, PASSAGES, QUESTIONS, TALE, small_plan
 
 PLAN = small_plan(max_epochs=14, report_every=2)
 SHORT = merge(LANGUAGE, {"train": {"max_epochs": 5, "report_every": 2}})
+ASKING = merge(QUESTIONS, {"train": {"max_epochs": 18, "report_every": 2}})
 
 
 class Killed(BaseException):
@@ -159,8 +160,12 @@ def test_a_job_leaves_a_checkpoint_with_its_report_and_its_alias(house) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "examples", "plan"),
-    [(CorpusKind.PAIRS, PAIRS, PLAN), (CorpusKind.TEXT, TALE, SHORT)],
-    ids=["pairs", "running text"],
+    [
+        (CorpusKind.PAIRS, PAIRS, PLAN),
+        (CorpusKind.TEXT, TALE, SHORT),
+        (CorpusKind.PASSAGES, PASSAGES, ASKING),
+    ],
+    ids=["pairs", "running text", "passages"],
 )
 def test_a_job_killed_three_times_ends_with_the_curve_and_bundle_of_one_that_was_not(
     house, kind: CorpusKind, examples: list[Example], plan: Plan
