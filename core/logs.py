@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import Processor
@@ -15,6 +17,19 @@ _SAID: list[Processor] = [
 _WRITTEN = structlog.processors.JSONRenderer(ensure_ascii=False)
 
 
+class _Stderr:
+    """Takes what it can: a disk that is full of logs must not stop what they tell of."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
+
+
 def log_as_json(level: str) -> None:
     """Write to stderr from ``level`` on: debug, info, warning or error.
 
@@ -24,7 +39,7 @@ def log_as_json(level: str) -> None:
     structlog.configure(
         processors=[*_SAID, _WRITTEN],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Stderr())),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -11,7 +11,7 @@ from celery import Celery
 from celery.signals import setup_logging
 
 from core.logs import log_as_json
-from core.queue.broker import celery_settings
+from core.queue.broker import OLD_S, celery_settings
 from core.queue.messages import SWEEP, SWEEP_QUEUE
 from core.settings import Settings
 
@@ -32,6 +32,6 @@ app.conf.beat_schedule = {
     "sweep": {
         "task": SWEEP,
         "schedule": settings.sweep_s,
-        "options": {"queue": SWEEP_QUEUE, "expires": 4 * settings.sweep_s},
+        "options": {"queue": SWEEP_QUEUE, "expires": OLD_S},
     }
 }

@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
-from core.queue.broker import ALIVE_S, CANARY_EXPIRES_S, HEARD_S, canary_options
+from core.queue.broker import ALIVE_S, CANARY_EVERY_S, HEARD_S, canary_options
 from core.queue.messages import CANARY, INFERENCE_QUEUE, JOBS_QUEUE, alive_key, heard_key
 from workers import inference, runtime
 from workers.app import app
@@ -50,4 +50,4 @@ def _send(queue: str) -> None:
             app.send_task(**canary_options(queue), retry=False)
         except Exception as error:  # whatever the broker suffers from, the next one may get through
             log.warning("a canary could not be sent", queue=queue, error=str(error))
-        _over.wait(CANARY_EXPIRES_S)
+        _over.wait(CANARY_EVERY_S)

@@ -5,7 +5,6 @@ import threading
 import time
 from functools import cache
 from pathlib import Path
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -56,11 +55,8 @@ def answering() -> Answering:
 
 @cache
 def drain() -> Drain:
-    """Return this process's hold on the inbox.
-
-    In a container that was started again, host and process are those of its dead predecessor.
-    """
-    return Drain(runtime.redis(), name=f"{runtime.worker_name()}-{token_hex(4)}")
+    """Return this process's hold on the inbox."""
+    return Drain(runtime.redis(), name=runtime.worker_name())
 
 
 def _responder() -> "Responder":
@@ -74,7 +70,7 @@ def _load_responder() -> "Responder":
     use_threads(runtime.settings().inference_threads)
     from core.pipelines.respond import Responder
 
-    return Responder(models=_models(), resolve=_Aliases().resolve)
+    return Responder(models=_models(), resolve=_Aliases().resolve, clock=drain().clock)
 
 
 @cache

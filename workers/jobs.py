@@ -7,13 +7,16 @@ the queue at once with the reason, and its next attempt goes on from the last sn
 import threading
 import time
 from datetime import timedelta
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import structlog
 from celery.signals import worker_ready, worker_shutting_down
 
-from core.errors import LeaseLostError
+from core.errors import LeaseLostError, UnavailableError
 from core.pipelines.lease import renewal_s
+from core.pipelines.room import demand
 from core.pipelines.tidy import forget_ended_snapshots, forget_unused_blobs
 from core.queue.broker import ALIVE_S
 from core.queue.messages import INBOX, JOBS_QUEUE, RUN_JOB, SWEEP, SWEEP_QUEUE, alive_key
@@ -26,15 +29,19 @@ from workers.children import Child
 log = structlog.get_logger()
 
 RINGS_AT_ONCE = 4
+SCRATCH_BYTES = 16 << 20  # that must be free before a job is begun
 WATCH_S = 0.1
+AGAIN_S = 5.0  # before the next job, where one could not be begun
 STAND_BY_S = 0.25  # how often a job whose worker is silent is looked at
 SILENT = 2.5  # times that a holder could have renewed its lease: after that a child is made ready
 FORGET_HALVES_AFTER = timedelta(hours=1)
 FORGET_BLOBS_AFTER = timedelta(days=1)  # that no row needs
 LOOK_FOR_BLOBS_S = 3600
+SWEPT = "malgil:swept"  # there for a part of the time between two sweeps
 LOOKED = "malgil:looked-for-blobs"  # there for that long after somebody has
 
 _leaving = threading.Event()
+_waiting_for_room = threading.Event()
 _busy = threading.Lock()  # one job at a time in one worker
 
 
@@ -45,7 +52,7 @@ def run() -> None:
         return
     ready: Child | None = None
     try:
-        while not _leaving.is_set():
+        while not _leaving.is_set() and _has_room():
             if (job := _claim()) is not None:
                 _work(job, ready)
                 ready = None
@@ -62,7 +69,12 @@ def run() -> None:
 
 @app.task(name=SWEEP, ignore_result=True)
 def sweep() -> None:
-    """Ring again for what was left lying: jobs never rung for or abandoned, asks unanswered."""
+    """Ring again for what was left lying: jobs never rung for or abandoned, asks unanswered.
+
+    Of sweeps that have piled up while nobody heard them, one is enough.
+    """
+    if not runtime.redis().set(SWEPT, 1, nx=True, px=int(runtime.settings().sweep_s * 500)):
+        return
     with runtime.sessions().begin() as session:
         waiting = jobs.waiting(session, now=runtime.now())
         corpora.forget_unfinished(session, before=runtime.now() - FORGET_HALVES_AFTER)
@@ -79,6 +91,20 @@ def sweep() -> None:
         before = runtime.now() - FORGET_BLOBS_AFTER
         count = forget_unused_blobs(runtime.sessions(), runtime.blobs(), before=before)
         log.info("looked for blobs that nobody needs", deleted=count)
+
+
+def _has_room() -> bool:
+    """Whether a child would find room to work in; where there is none, jobs wait in the queue."""
+    scratch = Path(gettempdir())
+    try:
+        demand(scratch, SCRATCH_BYTES)
+    except UnavailableError as error:
+        if not _waiting_for_room.is_set():  # a log must not grow where a disk is full
+            log.warning("jobs wait", reason=str(error))
+        _waiting_for_room.set()
+        return False
+    _waiting_for_room.clear()
+    return True
 
 
 def _claim() -> Job | None:
@@ -109,7 +135,11 @@ def _work(job: Job, ready: Child | None) -> None:
     if ready is not None and not ready.is_for(job):
         ready.close()
         ready = None
-    child = ready or Child(job.id, job.attempt)
+    try:
+        child = ready or Child(job.id, job.attempt)
+    except OSError as error:
+        _give_back(job, f"no process can be started for it: {error}")
+        return
     try:
         child.go()
         log.info("a child works on a job", job=str(job.id), attempt=job.attempt, pid=child.pid)
@@ -125,6 +155,14 @@ def _work(job: Job, ready: Child | None) -> None:
             log.info("what a child said", job=str(job.id), attempt=job.attempt, said=said)
     finally:
         child.close()
+
+
+def _give_back(job: Job, reason: str) -> None:
+    """Let go of a job that was not begun, and give what is wrong here time to pass."""
+    log.warning("a job is given back", job=str(job.id), attempt=job.attempt, reason=reason)
+    with runtime.sessions().begin() as session:
+        jobs.give_back(session, job.id, attempt=job.attempt, reason=reason, now=runtime.now())
+    _leaving.wait(AGAIN_S)
 
 
 def _bury(job: Job, returncode: int, last_words: str) -> None:

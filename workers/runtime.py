@@ -3,16 +3,18 @@
 import os
 import secrets
 import socket
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 
 from redis import Redis
+from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.queue.broker import open_redis
 from core.queue.doorbell import Doorbell
 from core.settings import Settings
 from core.storage.blobs import Blobs
+from core.storage.clock import DatabaseClock
 from core.storage.session import open_engine, open_sessions
 
 
@@ -23,9 +25,15 @@ def settings() -> Settings:
 
 
 @cache
+def engine() -> Engine:
+    """Return connections to the database."""
+    return open_engine(settings().database_url)
+
+
+@cache
 def sessions() -> sessionmaker[Session]:
     """Return the maker of database sessions."""
-    return open_sessions(open_engine(settings().database_url))
+    return open_sessions(engine())
 
 
 @cache
@@ -56,6 +64,12 @@ def worker_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
+@cache
+def clock() -> DatabaseClock:
+    """Return the clock of the database."""
+    return DatabaseClock(engine())
+
+
 def now() -> datetime:
-    """Return this moment in UTC."""
-    return datetime.now(UTC)
+    """Return this moment by the clock of the database."""
+    return clock()()

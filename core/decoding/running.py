@@ -1,6 +1,6 @@
 """A running batch: requests join and leave it between two steps, whatever they ask for."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -123,35 +123,33 @@ class RunningBatch(Generic[StateT]):
         if self._finder is not None and never is not None:
             return self._find(self._finder, self._state, never)
         logits, attention, state = self._model.step(self._tokens, self._state)
-        rows: list[int] = []
-        words: list[int] = []
-        advances = []
-        for number, (pool, where) in enumerate(zip(self._pools, self._where, strict=True)):
-            if not pool.lines:
-                continue
-            advance = pool.advance(*self._part(logits, attention, where))
-            advances.append(advance)
-            self._where[number] = list(range(len(rows), len(rows) + len(advance.parents)))
-            rows += [where[parent] for parent in advance.parents]
-            words += advance.words
-            for key, _ in advance.ended:
-                del self.requests[key]
-        self._tokens = self._ids(words)
-        self._arrange(state, rows, lines=logits.size(0))
-        return advances
+        advances = {
+            number: pool.advance(*self._part(logits, attention, self._where[number]))
+            for number, pool in enumerate(self._pools)
+            if pool.lines
+        }
+        return self._go_on(advances, state)
 
     def _find(self, model: Finder[StateT], state: StateT, never: Tensor) -> list[Advance]:
         """Take a step of lines that are asked for nothing but their likeliest word."""
         measure = log_z if self._singles.needs_z else None
         values, words, attention, state = model.best(self._tokens, state, never, measure)
-        advance = self._singles.follow(values, words, attention)
-        where, lines = self._where[0], self.lines
-        self._tokens = self._ids(advance.words)
-        self._arrange(state, [where[parent] for parent in advance.parents], lines=lines)
-        self._where[0] = list(range(len(advance.parents)))
-        for key, _ in advance.ended:
-            del self.requests[key]
-        return [advance]
+        return self._go_on({0: self._singles.follow(values, words, attention)}, state)
+
+    def _go_on(self, advances: Mapping[int, Advance], state: StateT) -> list[Advance]:
+        """Keep the lines that go on, by what each of some pools has to tell, and return that."""
+        rows: list[int] = []
+        words: list[int] = []
+        for number, advance in advances.items():
+            where = self._where[number]
+            self._where[number] = list(range(len(rows), len(rows) + len(advance.parents)))
+            rows += [where[parent] for parent in advance.parents]
+            words += advance.words
+            for key, _ in advance.ended:
+                del self.requests[key]
+        lines, self._tokens = self.lines, self._ids(words)
+        self._arrange(state, rows, lines=lines)
+        return list(advances.values())
 
     def _part(
         self, logits: Tensor, attention: Tensor | None, where: list[int]

@@ -129,7 +129,7 @@ class Shortlist:
         """Return logits (N, V) of ``features`` (N, F), -inf at words that a line may not say."""
         columns = self.lists.columns(generator, len(features))
         if columns is None:
-            return self._whole(generator, features, self.of)
+            return self._whole(generator, features)
         found = self._narrow(columns, features)
         whole = found.new_full((len(found), generator.vocabulary_size), _NEVER)
         return whole.index_copy_(1, columns.ids, found)
@@ -141,15 +141,15 @@ class Shortlist:
 
         Of the value, what ``measure`` returns of the words that may be said is taken off.
         """
+        if self.lists.open:
+            return generator.best(features, never, measure)
         columns = self.lists.columns(generator, len(features))
         if columns is not None:
             found = self._narrow(columns, features)
             values, places = highest(found, columns.places(never), measure)
             return values, columns.ids[places]
-        if measure is not None and not self.lists.open:
-            return highest(self._whole(generator, features, self.of), never, measure)
-        if self.lists.open:
-            return generator.best(features, never, measure)
+        if measure is not None:
+            return highest(self._whole(generator, features), never, measure)
         return self._corrected(generator, features, never)
 
     def _corrected(
@@ -173,12 +173,12 @@ class Shortlist:
             values[line], words[line] = own.max().item(), int(called.ids[own.argmax()])
         return values, words
 
-    def _whole(self, generator: Generator, features: Tensor, of: Tensor) -> Tensor:
-        """Return logits (N, V) of lines that have the sources ``of``."""
+    def _whole(self, generator: Generator, features: Tensor) -> Tensor:
+        """Return logits (N, V), made of those of all words."""
         whole = widened(generator(features))
         if self.lists.open:
             return whole
-        return whole.masked_fill_(self.lists.hidden.index_select(0, of), _NEVER)
+        return whole.masked_fill_(self.lists.hidden.index_select(0, self.of), _NEVER)
 
     def permitting(self, words: Sequence[Collection[int] | None]) -> "Shortlist":
         """Let lines, each with a source of its own, say ``words`` besides; None: all there are."""

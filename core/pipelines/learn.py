@@ -120,14 +120,15 @@ def learn(
         score=watch.stopped(score) if score else None,
         team=team,
     ):
-        if isinstance(event, Snapshot):
-            state = event.state
-            extra = {"tokenizer": bytes_tensor(tokenizer.model)}
-            yield Saved(state.counters.step, state.dump(extra))
-            continue
         if isinstance(event, Started):
             run = _facts(plan, event)
-        yield event
+        with watch.standing():
+            if isinstance(event, Snapshot):
+                state = event.state
+                extra = {"tokenizer": bytes_tensor(tokenizer.model)}
+                yield Saved(state.counters.step, state.dump(extra))
+            else:
+                yield event
     if team.rank == 0 and state is not None:
         run["seconds"] = state.counters.elapsed_s
         yield from _finish(replace(bundle, step=state.counters.step), examples, prepared, run)
@@ -218,7 +219,10 @@ def _facts(plan: Plan, started: Started) -> dict[str, Any]:
 
 
 class _Stopwatch:
-    """Seconds of training alone: decoding for a score on the way is not counted."""
+    """Seconds of training alone: neither scores on the way nor what others do between events.
+
+    They may wait for a server that is down, and that must not end a training before its time.
+    """
 
     def __init__(self) -> None:
         self._aside = 0.0
@@ -231,13 +235,14 @@ class _Stopwatch:
         """Return ``score``, during which the watch stands."""
 
         def aside() -> Any:
-            with self._standing():
+            with self.standing():
                 return score()
 
         return aside
 
     @contextmanager
-    def _standing(self) -> Iterator[None]:
+    def standing(self) -> Iterator[None]:
+        """Let the watch stand until the block is left."""
         began = time.monotonic()
         try:
             yield

@@ -2,7 +2,6 @@
 
 import json
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,15 @@ from typing import Any, Protocol
 import structlog
 
 from core.decoding.engine import Ended, Engine, Event, Failed, Told
-from core.errors import InputError, MalgilError, NotFoundError, ReplyTimeoutError
+from core.errors import MalgilError, ReplyTimeoutError
 from core.pipelines.bundle import Bundle
+from core.pipelines.endings import answered, failed
 from core.pipelines.opening import Opening
 from core.pipelines.questions import Question, engine_of, question_of
 from core.queue.messages import Ask, Reply
 from core.specs import DecodeSpec
 from core.specs.asking import lay_over
 from core.text.stream import TextStream
-from core.tracing import tracing
 
 log = structlog.get_logger()
 
@@ -175,7 +174,7 @@ class Responder:
     def _refuse(self, asks: Sequence[Ask], error: Exception, send: Send) -> None:
         """End ``asks``, which have not begun."""
         if asks:
-            send([(ask, _failed(ask, error)) for ask in asks])
+            send([failed(ask, error) for ask in asks])
 
     def _begin(self, ask: Ask, arrived: float, checkpoint: str, bundle: Bundle) -> None:
         spec = _spec_of(bundle.plan.decode, json.dumps(ask.decode)) if ask.decode else None
@@ -223,29 +222,7 @@ class Responder:
             reply = self._reply(self._asked[end.key], end)
         except Exception as error:
             return self._ended(end.key, error)
-        ask = self._forget(end.key).ask
-        log.debug(
-            "answered",
-            **_named(ask),
-            queue_ms=round(reply.queue_ms, 3),
-            model_ms=round(reply.model_ms, 3),
-            batch=reply.batch,
-            tokens=reply.tokens,
-        )
-        tracing.record(
-            "answer",
-            parent=ask.trace,
-            began=end.began - reply.queue_ms / 1e3,
-            ended=end.began + reply.model_ms / 1e3,
-            attributes={
-                "malgil.model": ask.model,
-                "malgil.checkpoint": reply.checkpoint or "",
-                "malgil.queue_ms": reply.queue_ms,
-                "malgil.batch": reply.batch,
-                "malgil.tokens": reply.tokens,
-            },
-        )
-        return ask, reply
+        return answered(self._forget(end.key).ask, reply, began=end.began)
 
     def _reply(self, asked: _Asked, end: Ended) -> Reply:
         return Reply(
@@ -261,8 +238,7 @@ class Responder:
         )
 
     def _ended(self, key: int, error: Exception) -> tuple[Ask, Reply]:
-        ask = self._forget(key).ask
-        return ask, _failed(ask, error)
+        return failed(self._forget(key).ask, error)
 
     def _broken(self, course: _Course, error: Exception) -> list[tuple[Ask, Reply]]:
         """End all asks of an engine that cannot go on."""
@@ -280,24 +256,3 @@ class Responder:
 @lru_cache(maxsize=512)  # most asks of a client have the same options
 def _spec_of(own: DecodeSpec, asked: str) -> DecodeSpec:
     return lay_over(own, json.loads(asked))
-
-
-def _named(ask: Ask) -> dict[str, str]:
-    """Return what a line of the log calls ``ask`` by."""
-    return {"ask": ask.id, "request_id": ask.request, "model": ask.model}
-
-
-def _failed(ask: Ask, error: Exception) -> Reply:
-    """Return the end of ``ask`` that raises ``error`` again where it is waited for."""
-    if not isinstance(error, MalgilError):
-        trace = "".join(traceback.format_exception(error))  # not what the variables held
-        log.error("an ask failed", **_named(ask), trace=trace)
-        message = "the model failed on this input"
-        return Reply(id=ask.id, error=MalgilError.__name__, message=message)
-    log.info("an ask was refused", **_named(ask), reason=str(error))
-    return Reply(
-        id=ask.id,
-        error=type(error).__name__,
-        message=error.name if isinstance(error, NotFoundError) else str(error),
-        field=error.field if isinstance(error, InputError) else None,
-    )

@@ -17,6 +17,7 @@ from core.errors import BundleError, LeaseLostError, MalgilError, NotFoundError
 from core.pipelines.learn import Event, Finished, Saved, Stage, learn, said
 from core.pipelines.lease import Lease
 from core.pipelines.patience import DOWN, Patience, reason_of
+from core.pipelines.room import with_room
 from core.pipelines.tidy import forget_blobs, forget_ended_snapshots
 from core.specs import TrainJob, parse
 from core.storage import aliases, checkpoints, corpora, jobs, pausing, snapshots
@@ -108,19 +109,18 @@ class _Training:
         self.patience = Patience(
             lease, limit_s=workshop.outage_s, leaving=workshop.leaving, tell=self._warn
         )
-        job, self.snapshot = self.patience.through(self._found)
+        job, self.snapshots = self.patience.through(self._found)
         self.corpus_id = job.corpus_id
         self.spec = parse(TrainJob, job.spec)
 
     def run(self) -> None:
         """Learn to the end, or until the job is to stop or rest or the process is leaving."""
+        with_room(self._learn, self.workshop.scratch, self.patience)
+
+    def _learn(self, scratch: Path) -> None:
         resume = self._begin()
         events = learn(
-            self._examples,
-            self.spec.plan,
-            scratch=self.workshop.scratch,
-            resume=resume,
-            due=self._due,
+            self._examples, self.spec.plan, scratch=scratch, resume=resume, due=self._due
         )
         for event in events:
             self.lease.check()
@@ -135,7 +135,7 @@ class _Training:
                 _give_back(self.lease, self.workshop, "the worker is leaving")
                 return
 
-    def _found(self) -> tuple[Job, Snapshot | None]:
+    def _found(self) -> tuple[Job, list[Snapshot]]:
         """Return the job and where it can be taken up, once its corpus is seen to be there."""
         with self.workshop.sessions() as session:
             job = jobs.get(session, self.lease.job_id)
@@ -144,20 +144,23 @@ class _Training:
 
     def _begin(self) -> bytes | None:
         """Return the state to go on from, and forget what the curve told beyond that point."""
-        state, start, step = None, "starts at the beginning", 0
-        if self.snapshot is not None:
+        state, start, step, lost = None, "starts at the beginning", 0, ""
+        for snapshot in self.snapshots:
             try:
-                key = self.snapshot.blob_key
-                found = self.patience.through(lambda: self.workshop.blobs.get(key))
-                check_format(found)  # a newer version may have taken the job over
-                state, step = found, self.snapshot.step
+                state, step = self._state(snapshot.blob_key), snapshot.step
                 start = f"goes on from the snapshot at step {step}"
+                break
             except (NotFoundError, BundleError) as error:
-                start += f": the snapshot at step {self.snapshot.step} is lost ({error})"
+                lost += f": the snapshot at step {snapshot.step} is lost ({error})"
         attempt = self.lease.attempt
         job_id = self.lease.job_id
         self._write(partial(jobs.forget_metrics_after, job_id=job_id, attempt=attempt, step=step))
-        self._log({"message": f"attempt {attempt} {start}"})
+        self._log({"message": f"attempt {attempt} {start}{lost}"})
+        return state
+
+    def _state(self, key: str) -> bytes:
+        state = self.patience.through(lambda: self.workshop.blobs.get(key))
+        check_format(state)  # a newer version may have taken the job over
         return state
 
     def _due(self) -> bool:
@@ -218,9 +221,9 @@ class _Training:
             self._add(session, EventKind.LOG, {"level": "warn", "message": message})
 
     def _save(self, event: Saved) -> None:
-        """Blob first, then the row under the attempt; the snapshot before it is thrown away."""
+        """Blob first, then the row under the attempt; older snapshots are thrown away."""
         key = self._put(event.data)
-        before = self._write(
+        old = self._write(
             partial(
                 snapshots.put,
                 job_id=self.lease.job_id,
@@ -229,10 +232,10 @@ class _Training:
                 blob_key=key,
                 bytes_=len(event.data),
                 now=self.workshop.now(),
+                keep=self.spec.plan.train.keep_snapshots,
             )
         )
-        if before is not None:
-            _tidy(partial(forget_blobs, self.workshop.sessions, self.workshop.blobs, [before]))
+        _tidy(partial(forget_blobs, self.workshop.sessions, self.workshop.blobs, old))
         self.saved_at = time.monotonic()
 
     def _finish(self, event: Finished) -> None:

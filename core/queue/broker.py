@@ -20,6 +20,7 @@ from core.queue.messages import (
 )
 
 ASYNC_CONNECTIONS = 50  # of one event loop
+OLD_S = 3600.0  # messages older than this are thrown away; clocks may be that far apart
 
 
 def broker_url(redis_url: str) -> str:
@@ -86,11 +87,17 @@ def open_async_redis(url: str) -> AsyncRedis:
     return AsyncRedis.from_pool(pool)
 
 
-CANARY_EXPIRES_S = 5.0
+def seconds(told: tuple[int, int]) -> float:
+    """Return as Unix seconds what Redis tells when it is asked for its TIME."""
+    whole, microseconds = told
+    return whole + microseconds / 1e6
+
+
+CANARY_EVERY_S = 5.0
 ALIVE_S = 15.0  # how long a canary that was consumed proves a queue alive
 HEARD_S = 60.0  # the same for one host: several share the canaries, and some get few
 
 
 def canary_options(queue: str) -> dict[str, Any]:
     """Return the options that send a canary to ``queue``; old ones are thrown away unheard."""
-    return {"name": CANARY, "args": (queue,), "queue": queue, "expires": CANARY_EXPIRES_S}
+    return {"name": CANARY, "args": (queue,), "queue": queue, "expires": OLD_S}

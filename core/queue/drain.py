@@ -14,8 +14,9 @@ import structlog
 from redis import Redis
 from redis.exceptions import NoScriptError, RedisError, ResponseError
 
+from core.clock import Clock
 from core.errors import NoWorkerError
-from core.queue.broker import ALIVE_S
+from core.queue.broker import ALIVE_S, seconds
 from core.queue.line import Line, Word
 from core.queue.messages import (
     BELL,
@@ -24,6 +25,7 @@ from core.queue.messages import (
     INBOX,
     INBOX_GROUP,
     INFERENCE_QUEUE,
+    RETRIES,
     Ask,
     Reply,
     alive_key,
@@ -58,6 +60,7 @@ class Drain:
     def __init__(self, redis: "Redis", *, name: str) -> None:
         self._redis = redis
         self._name = name
+        self.clock = Clock()  # by which asks arrive and are too late
         self._entries: dict[str, bytes] = {}  # ask id -> entry in the stream
         self._looked = float("-inf")  # when dead workers were last looked for
         self._vitals = Vitals(redis, name=name)
@@ -69,8 +72,10 @@ class Drain:
         self._silent = float("inf")  # from when on a trip silences the bell
 
     def beat(self) -> None:
-        """Say that this worker lives."""
+        """Say that this worker lives, and hear from the server now and then what time it is."""
         self._vitals.beat()
+        if self.clock.is_due:
+            self.clock.ask(lambda: seconds(self._redis.time()))
 
     def somebody_died(self) -> bool:
         """Whether a dead worker left asks unanswered."""
@@ -102,8 +107,8 @@ class Drain:
     ) -> tuple[list[tuple[Ask, float]], list[str]]:
         """Post ``replies`` as ``send`` does, and look for what is new, in one trip.
 
-        Return up to ``count`` new asks with their arrival in Unix seconds, and the ids of asks that
-        nobody waits for any more. Does not wait.
+        Return up to ``count`` new asks, each with its arrival in seconds of ``clock``, and the ids
+        of asks that nobody waits for any more. Does not wait.
         """
         self.depart(replies, count)
         return self.arrive()
@@ -250,6 +255,7 @@ class Drain:
             return []
         times = {one["message_id"]: one["times_delivered"] for one in left}
         entries: Any = self._redis.xclaim(INBOX, INBOX_GROUP, self._name, 0, list(times))
+        self._redis.hincrby(RETRIES, "worker_died", len(entries))
         log.warning("took over the asks of a dead worker", worker=name, asks=len(entries))
         fresh = []
         for ask, arrived in self._taken(entries):

@@ -16,7 +16,9 @@ from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
+from core.clock import Clock
 from core.errors import InboxFullError, NoWorkerError, ReplyTimeoutError
+from core.queue.broker import seconds
 from core.queue.line import AsyncLine, Word
 from core.queue.lost import Lost
 from core.queue.messages import (
@@ -25,6 +27,7 @@ from core.queue.messages import (
     GIVEN_UP,
     INBOX,
     INFERENCE_QUEUE,
+    RETRIES,
     Ask,
     Reply,
     alive_key,
@@ -71,6 +74,7 @@ class Inbox:
         self._redis = redis
         self._bell = bell
         self._limit = limit
+        self._clock = Clock()
         self._mailbox = uuid4().hex
         self._waiting: dict[str, Waiting] = {}
         self._putting, self._listening = AsyncLine(redis), AsyncLine(redis)
@@ -155,7 +159,7 @@ class Inbox:
             priority=priority,
             request=structlog.contextvars.get_contextvars().get("request_id", ""),
             trace=tracing.carried(),
-            deadline=time.time() + timeout_s,
+            deadline=self._clock() + timeout_s,
         )
 
     def _post(self, waiting: Sequence[Waiting]) -> None:
@@ -252,6 +256,7 @@ class Inbox:
         """Put asks again that the server has lost, for ever; one that was half heard ends."""
         lost = Lost(self._redis)
         while True:
+            await self._set_clock()
             await asyncio.sleep(LOOK_S)
             held = {one.entry: one for one in self._waiting.values() if one.entry is not None}
             try:
@@ -261,10 +266,18 @@ class Inbox:
             again = [one for one in found if not (one.left or one.said)]
             if again:
                 log.warning("asks were lost and are put again", asks=len(again))
+                with suppress(RedisError):
+                    await self._redis.hincrby(RETRIES, "queue_lost", len(again))
             self._post(again)
             for one in found:
                 if one.said:
                     one.heard.put_nowait(NoWorkerError("a part of the reply was lost"))
+
+    async def _set_clock(self) -> None:
+        """Hear the server's time: deadlines are read where the clock may be minutes off."""
+        asked = time.monotonic()
+        with suppress(RedisError):
+            self._clock.hear(seconds(await self._redis.time()), asked=asked)
 
     def _hand_out(self, fields: Sequence[bytes]) -> None:
         try:

@@ -17,6 +17,7 @@ INBOX = "malgil:inbox"  # stream of asks
 INBOX_GROUP = "inference"
 BELL = "malgil:bell"  # set while a doorbell for the inbox is on its way, or somebody listens
 GIVEN_UP = "malgil:given-up"  # stream of the ids of asks that nobody waits for any more
+RETRIES = "malgil:retries"  # hash: how many asks were answered anew, by the reason
 BELL_MS = 1000  # after this a ring counts as lost and the next ask rings again
 
 
@@ -49,7 +50,7 @@ class Ask:
     priority: int = 0  # of asks that wait in one worker, lower ones go first
     request: str = ""  # the HTTP request that it is part of, for the logs
     trace: str = ""  # the traceparent of its span there, if spans are made
-    deadline: float  # Unix seconds
+    deadline: float  # Unix seconds by the clock of the queue server
 
     def dump(self) -> str:
         """Write as JSON."""

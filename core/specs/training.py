@@ -54,6 +54,7 @@ class TrainSpec(Spec):
     lexicon: int = Field(default=0, ge=0, le=1000)  # words that one of a source calls up; 0: none
     report_every: int = Field(default=20, ge=1)
     snapshot_every_s: float = Field(default=10.0, ge=0)
+    keep_snapshots: int = Field(default=2, ge=1, le=100)  # of the newest, while the job is not over
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "TrainSpec":

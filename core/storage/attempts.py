@@ -7,9 +7,9 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.errors import LeaseLostError
+from core.errors import ConflictError, LeaseLostError, NotFoundError
 from core.storage.session import locked
-from core.storage.tables import EventKind, Job, JobEvent, JobStatus
+from core.storage.tables import ENDED, EventKind, Job, JobEvent, JobStatus
 
 
 def held(session: Session, job_id: UUID, attempt: int) -> Job:
@@ -21,6 +21,19 @@ def held(session: Session, job_id: UUID, attempt: int) -> Job:
     job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
     if job is None or job.status != JobStatus.RUNNING or job.attempt != attempt:
         raise LeaseLostError(f"Attempt {attempt} no longer holds job {job_id}.")
+    return job
+
+
+def unended(session: Session, job_id: UUID) -> Job:
+    """Return the job, locked until the transaction ends.
+
+    Raises NotFoundError, and ConflictError when it has ended already.
+    """
+    job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
+    if job is None:
+        raise NotFoundError("job", job_id)
+    if job.status in ENDED:
+        raise ConflictError(f"The job has ended already: {job.status}.")
     return job
 
 

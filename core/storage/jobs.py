@@ -5,6 +5,7 @@ refused with LeaseLostError. Attempts are not limited; deaths are, and are count
 leaving in good order is never held against a job. Nothing here commits.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -13,8 +14,8 @@ from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, upd
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from core.errors import ConflictError, NotFoundError
-from core.storage.attempts import end, held, release, storable, tell, tell_state
+from core.errors import NotFoundError
+from core.storage.attempts import end, held, release, storable, tell, tell_state, unended
 from core.storage.paging import newest_first
 from core.storage.session import locked
 from core.storage.tables import EventKind, Job, JobEvent, JobKind, JobStatus
@@ -75,6 +76,7 @@ def claim_next(
         Job.status == JobStatus.QUEUED, and_(_lease_ran_out(now), Job.deaths + 1 < max_deaths)
     )
     wanted = (~Job.cancel_requested, ~Job.pause_requested)
+    ran_out = case((Job.status == JobStatus.RUNNING, 1), else_=0)
     choice = select(Job.id).where(free, *wanted).order_by(*TURN).limit(1)
     job = session.scalars(
         update(Job)
@@ -82,7 +84,8 @@ def claim_next(
         .values(
             status=JobStatus.RUNNING,
             attempt=Job.attempt + 1,
-            deaths=case((Job.status == JobStatus.RUNNING, Job.deaths + 1), else_=Job.deaths),
+            deaths=Job.deaths + ran_out,
+            expiries=Job.expiries + ran_out,
             lease_until=now + timedelta(seconds=lease_s),
             worker=worker,
             started_at=func.coalesce(Job.started_at, now),
@@ -169,16 +172,12 @@ def cancel(session: Session, job_id: UUID, *, now: datetime) -> Job:
 
     Raises NotFoundError, and ConflictError when the job has ended already.
     """
-    job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
-    if job is None:
-        raise NotFoundError("job", job_id)
-    if job.status in {JobStatus.QUEUED, JobStatus.PAUSED}:
-        end(session, job, JobStatus.CANCELLED, now=now)
-    elif job.status == JobStatus.RUNNING:
+    job = unended(session, job_id)
+    if job.status == JobStatus.RUNNING:
         job.cancel_requested = True
         session.flush()
     else:
-        raise ConflictError(f"The job has ended already: {job.status}.")
+        end(session, job, JobStatus.CANCELLED, now=now)
     return job
 
 
@@ -188,12 +187,26 @@ def waiting(session: Session, *, now: datetime) -> int:
     return session.scalars(select(func.count()).select_from(Job).where(ready)).one()
 
 
-def counts(session: Session) -> dict[str, int]:
-    """Return the number of jobs of every status, none left out."""
-    found = session.execute(select(Job.status, func.count()).group_by(Job.status))
-    return {status.value: 0 for status in JobStatus} | {
-        status.value: count for status, count in found
-    }
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What all jobs together come to."""
+
+    by_status: dict[str, int]  # none left out
+    retries: int  # attempts beyond the first of each
+    expiries: int  # of leases
+
+
+def totals(session: Session) -> Totals:
+    """Return what all jobs together come to."""
+    again = case((Job.attempt > 1, Job.attempt - 1), else_=0)
+    sums = (func.count(), func.sum(again), func.sum(Job.expiries))
+    found = session.execute(select(Job.status, *sums).group_by(Job.status)).all()
+    return Totals(
+        by_status={status.value: 0 for status in JobStatus}
+        | {status.value: count for status, count, _, _ in found},
+        retries=sum(int(one) for _, _, one, _ in found),
+        expiries=sum(int(one) for _, _, _, one in found),
+    )
 
 
 def add_event(
@@ -245,6 +258,7 @@ def _end_hopeless(session: Session, *, max_deaths: int, now: datetime) -> None:
     dead = and_(_lease_ran_out(now), Job.deaths + 1 >= max_deaths)
     query = select(Job).where(or_(asked, dead)).order_by(*TURN)
     for job in session.scalars(locked(query, skip_locked=True)).all():
+        job.expiries += job.status == JobStatus.RUNNING
         job.deaths += job.status == JobStatus.RUNNING and not job.cancel_requested
         if job.deaths >= max_deaths and not job.cancel_requested:
             _give_up(session, job, "its worker fell silent.", now=now)

@@ -3,13 +3,11 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.errors import ConflictError, NotFoundError
-from core.storage.attempts import held, release, tell_state
-from core.storage.session import locked
-from core.storage.tables import ENDED, Job, JobStatus
+from core.errors import ConflictError
+from core.storage.attempts import held, release, tell_state, unended
+from core.storage.tables import Job, JobStatus
 
 
 def pause(session: Session, job_id: UUID, *, now: datetime) -> Job:
@@ -18,7 +16,7 @@ def pause(session: Session, job_id: UUID, *, now: datetime) -> Job:
     A resting one stays as it is. Raises NotFoundError, and ConflictError when the job has ended
     or is about to be cancelled.
     """
-    job = _open(session, job_id)
+    job = unended(session, job_id)
     if job.cancel_requested:
         raise ConflictError("The job is about to be cancelled.")
     if job.status == JobStatus.RUNNING:
@@ -36,7 +34,7 @@ def resume(session: Session, job_id: UUID, *, now: datetime) -> Job:
     One that waits or runs stays as it is. Raises NotFoundError, and ConflictError when the job
     has ended.
     """
-    job = _open(session, job_id)
+    job = unended(session, job_id)
     if job.status == JobStatus.PAUSED:
         job.status = JobStatus.QUEUED
         tell_state(session, job, now=now)
@@ -52,12 +50,3 @@ def put_aside(session: Session, job_id: UUID, *, attempt: int, now: datetime) ->
     If cancel was asked, the job ends here. Raises LeaseLostError.
     """
     release(session, held(session, job_id, attempt), now=now)
-
-
-def _open(session: Session, job_id: UUID) -> Job:
-    job = session.scalars(locked(select(Job).where(Job.id == job_id))).one_or_none()
-    if job is None:
-        raise NotFoundError("job", job_id)
-    if job.status in ENDED:
-        raise ConflictError(f"The job has ended already: {job.status}.")
-    return job

@@ -1,4 +1,4 @@
-"""Where jobs can be taken up again: the newest training state of each."""
+"""Where jobs can be taken up again: the newest training states of each."""
 
 from datetime import datetime
 from uuid import UUID
@@ -19,20 +19,26 @@ def put(
     blob_key: str,
     bytes_: int,
     now: datetime,
-) -> str | None:
-    """Remember where the job can be taken up again.
+    keep: int = 1,
+) -> list[str]:
+    """Remember where the job can be taken up again, and the ``keep`` newest such places in all.
 
     If that is further than before, the deaths so far are forgotten: a job that advances is not
     what kills its workers, and a long one outlives any number of crashes. One that dies at the same
     place each time stores nothing new, and is given up.
-    Returns the key of the blob this one replaces, if it is another one. Raises LeaseLostError.
+    Returns the keys of the blobs that are no longer needed for it. Raises LeaseLostError.
     """
     job = held(session, job_id, attempt)
     before = of_job(session, job_id)
-    if step > (0 if before is None else before.step):
+    if step > (before[0].step if before else 0):
         job.deaths = 0
-    replaced = None if before is None or before.blob_key == blob_key else before.blob_key
-    session.merge(
+    earlier = [one for one in before if one.step < step]
+    kept = earlier[: keep - 1]
+    for one in before:  # those beyond this one could not be read, or it would not come after them
+        if one not in kept:
+            session.delete(one)
+    session.flush()
+    session.add(
         Snapshot(
             job_id=job_id,
             attempt=attempt,
@@ -43,12 +49,14 @@ def put(
         )
     )
     session.flush()
-    return replaced
+    needed = {blob_key, *(one.blob_key for one in kept)}
+    return [one.blob_key for one in before if one.blob_key not in needed]
 
 
-def of_job(session: Session, job_id: UUID) -> Snapshot | None:
-    """Return where the job can be taken up again, if anywhere."""
-    return session.scalars(select(Snapshot).where(Snapshot.job_id == job_id)).one_or_none()
+def of_job(session: Session, job_id: UUID) -> list[Snapshot]:
+    """Return where the job can be taken up again, if anywhere, the newest first."""
+    query = select(Snapshot).where(Snapshot.job_id == job_id).order_by(Snapshot.step.desc())
+    return list(session.scalars(query))
 
 
 def drop_ended(session: Session) -> list[str]:

@@ -1,6 +1,6 @@
-"""What routes are given. These are coroutines so that none of them costs a thread."""
+"""What routes are given. Coroutines cost no thread; what may ask the database is none."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, cast
 
 from fastapi import Depends
@@ -19,10 +19,6 @@ async def _figures(request: Request) -> Figures:
     return cast(Figures, request.app.state.figures)
 
 
-async def _now() -> datetime:
-    return datetime.now(UTC)
-
-
 async def _answers(request: Request) -> Answers:
     return cast(Answers, request.app.state.answers)
 
@@ -30,4 +26,10 @@ async def _answers(request: Request) -> Answers:
 ResourcesDep = Annotated[Resources, Depends(_resources)]
 FiguresDep = Annotated[Figures, Depends(_figures)]
 AnswersDep = Annotated[Answers, Depends(_answers)]
+
+
+def _now(resources: ResourcesDep) -> datetime:
+    return resources.now()
+
+
 NowDep = Annotated[datetime, Depends(_now)]

@@ -8,7 +8,7 @@ day.
 import hashlib
 import threading
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, BinaryIO
 from uuid import uuid4
 
@@ -155,7 +155,7 @@ AskedByForm = Annotated[tuple[str, str] | None, Depends(_asked_by_form)]
 
 
 def _once(asked: Asked, resources: ResourcesDep) -> Iterator[Once]:
-    with Once(asked, resources.sessions, lambda: datetime.now(UTC)) as once:
+    with Once(asked, resources.sessions, resources.now) as once:
         yield once
 
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, Unpack
 
 from anyio.to_thread import current_default_thread_limiter
@@ -16,6 +17,7 @@ from core.queue.inbox import Inbox as RedisInbox
 from core.queue.messages import Reply
 from core.settings import Settings
 from core.storage.blobs import Blobs
+from core.storage.clock import DatabaseClock
 from core.storage.session import open_engine, open_sessions
 
 THREADS = 200  # most of them wait for the model in a conversation; the database has its own limit
@@ -47,6 +49,7 @@ class Resources:
 
     settings: Settings
     sessions: sessionmaker[Session]
+    now: Callable[[], datetime]  # by the clock of the database
     blobs: Blobs
     redis: Redis
     inbox: Inbox
@@ -69,6 +72,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         yield Resources(
             settings=settings,
             sessions=open_sessions(engine),
+            now=DatabaseClock(engine),
             blobs=Blobs.open(settings.blobs_url),
             redis=redis,
             inbox=inbox,

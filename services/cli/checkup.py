@@ -19,6 +19,7 @@ from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from core.errors import MalgilError
+from core.queue.broker import seconds
 from core.queue.messages import INFERENCE_QUEUE, JOBS_QUEUE, SWEEP_QUEUE, alive_key
 from core.settings import Settings
 from core.storage.blobs import Blobs
@@ -32,7 +33,7 @@ CONNECT_S = 5
 CHECK_S = 60.0  # for the comparison of a schema
 OLDEST_REDIS = (6, 2)
 FREE_BYTES = 10**9
-SKEW_S = 1.0  # leases are seconds long, and each process measures them by its own clock
+SKEW_S = 60.0  # work goes by the clocks of the servers; logs go by those of their hosts
 WORKERS = {
     "inference worker": (INFERENCE_QUEUE, "inference"),
     "job worker": (JOBS_QUEUE, "jobs"),
@@ -226,11 +227,7 @@ def _database_ahead_s(engine: Engine) -> float | None:
 
 
 def _redis_ahead_s(redis: Redis) -> float:
-    def ask() -> float:
-        seconds, microseconds = redis.time()
-        return int(seconds) + int(microseconds) / 1e6
-
-    return _ahead_s(ask)
+    return _ahead_s(lambda: seconds(redis.time()))
 
 
 def _ahead_s(ask: Callable[[], float]) -> float:

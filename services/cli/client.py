@@ -48,12 +48,26 @@ class Client:
         params: Mapping[str, Any] | None = None,
         form: Mapping[str, Any] | None = None,
         files: Any = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """Send one request and return its JSON answer, None if it is empty.
 
         ``body`` goes as JSON; ``form`` and ``files`` go as multipart, without a time limit.
         """
-        return self._send(method, path, body=body, params=params, form=form, files=files)
+        with self._failing():
+            response = self._http.request(
+                method,
+                self.base_url + path,
+                json=body,
+                params={key: value for key, value in (params or {}).items() if value is not None},
+                data=form,
+                files=files,
+                headers=headers,
+                timeout=PATIENT if files else TIMEOUT,
+            )
+        if not response.is_success:
+            raise self._refusal(response)
+        return self._json(response) if response.content else None
 
     def make(
         self,
@@ -72,39 +86,13 @@ class Client:
         key, began = {"Idempotency-Key": str(uuid4())}, time.monotonic()
         for tries, pause_s in enumerate(chain(PAUSES_S, repeat(PAUSES_S[-1]))):
             try:
-                return self._send(method, path, body=body, form=form, files=files, headers=key)
+                return self.ask(method, path, body=body, form=form, files=files, headers=key)
             except Failure as failure:
                 late = time.monotonic() - began + pause_s > PATIENCE_S
                 if late or not _may_come(failure, first=tries == 0):
                     raise
             time.sleep(pause_s)
         raise AssertionError("pauses never end")
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Any = None,
-        params: Mapping[str, Any] | None = None,
-        form: Mapping[str, Any] | None = None,
-        files: Any = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Any:
-        with self._failing():
-            response = self._http.request(
-                method,
-                self.base_url + path,
-                json=body,
-                params={key: value for key, value in (params or {}).items() if value is not None},
-                data=form,
-                files=files,
-                headers=headers,
-                timeout=PATIENT if files else TIMEOUT,
-            )
-        if not response.is_success:
-            raise self._refusal(response)
-        return self._json(response) if response.content else None
 
     def rows(self, path: str, *, limit: int, **params: Any) -> list[dict[str, Any]]:
         """Return up to ``limit`` rows of a list, page after page."""

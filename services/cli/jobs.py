@@ -1,5 +1,6 @@
 """``malgil jobs``: what is queued, what runs, what came of it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -65,30 +66,29 @@ def watch_(job: JobId, as_json: JsonFlag = False) -> None:
 @app.command()
 def cancel(job: JobId, as_json: JsonFlag = False) -> None:
     """Cancel a job: at once if it waits or rests, after its present step if it runs."""
-    screen = Screen(as_json=as_json)
-    with connect() as client:
-        found = client.ask("POST", f"/v1/jobs/{job}/cancel")
-    ended = found["status"] == "cancelled"
-    screen.result(found, "Cancelled." if ended else "Its worker was asked to stop.")
+    told = {"cancelled": "Cancelled."}
+    _order(job, "cancel", told, "Its worker was asked to stop.", as_json=as_json)
 
 
 @app.command()
 def pause(job: JobId, as_json: JsonFlag = False) -> None:
     """Pause a job: at once if it waits, after its next snapshot if it runs."""
-    screen = Screen(as_json=as_json)
-    with connect() as client:
-        found = client.ask("POST", f"/v1/jobs/{job}/pause")
-    resting = found["status"] == "paused"
-    screen.result(found, "Paused." if resting else "Its worker was asked to put it aside.")
+    told = {"paused": "Paused."}
+    _order(job, "pause", told, "Its worker was asked to put it aside.", as_json=as_json)
 
 
 @app.command()
 def resume(job: JobId, as_json: JsonFlag = False) -> None:
     """Let a paused job go on: it waits for its turn again."""
+    _order(job, "resume", {"queued": "Queued again."}, "It goes on.", as_json=as_json)
+
+
+def _order(job: str, what: str, told: Mapping[str, str], else_: str, *, as_json: bool) -> None:
+    """Ask for ``what``, and tell by the status that the job then has how far that has come."""
     screen = Screen(as_json=as_json)
     with connect() as client:
-        found = client.ask("POST", f"/v1/jobs/{job}/resume")
-    screen.result(found, "Queued again." if found["status"] == "queued" else "It goes on.")
+        found = client.ask("POST", f"/v1/jobs/{job}/{what}")
+    screen.result(found, told.get(found["status"], else_))
 
 
 def job_facts(job: dict[str, Any]) -> Any:

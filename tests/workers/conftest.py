@@ -5,13 +5,20 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.queue.broker import open_redis
 from workers import runtime
 
-HELD = (runtime.settings, runtime.sessions, runtime.blobs, runtime.redis, runtime.doorbell)
+HELD = (
+    runtime.settings,
+    runtime.engine,
+    runtime.sessions,
+    runtime.clock,
+    runtime.blobs,
+    runtime.redis,
+    runtime.doorbell,
+)
 
 
 @pytest.fixture
@@ -31,9 +38,7 @@ def worker(
     for held in HELD:
         held.cache_clear()
     yield
-    engine = runtime.sessions().kw["bind"]
-    assert isinstance(engine, Engine)
-    engine.dispose()
+    runtime.engine().dispose()
     runtime.redis().close()
     runtime.doorbell().close()
     for held in HELD:

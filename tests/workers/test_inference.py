@@ -331,7 +331,7 @@ def test_what_a_dead_predecessor_of_the_same_host_and_process_left_is_answered(
     bot: UUID, says: Callable[[str], str], valkey: Redis
 ) -> None:
     async def scene(inbox: Inbox) -> None:
-        predecessor = Drain(valkey, name=runtime.worker_name())
+        predecessor = Drain(valkey, name=runtime.worker_name.__wrapped__())  # a word of its own
         asking = asyncio.create_task(inbox.ask(model="bot", turns=["hello"], timeout_s=20))
         await until(lambda: predecessor.begin(1) != [])
         await until(inference.drain().somebody_died)

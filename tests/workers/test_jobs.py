@@ -1,5 +1,6 @@
 """The job worker with real children; only the messages of Celery are played."""
 
+import errno
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ import pytest
 from redis import Redis
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
+from structlog.testing import capture_logs
 
 from core.data.examples import content_of
 from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE
@@ -43,6 +45,12 @@ def stays() -> Iterator[None]:
     """What tells a worker to leave is its process's own: it must not outlive the test."""
     yield
     jobs._leaving.clear()
+
+
+def sweep() -> None:
+    """Sweep, as if the last sweep were long ago."""
+    runtime.redis().delete(jobs.SWEPT)
+    jobs.sweep()
 
 
 def make_corpus(session: Session) -> Corpus:
@@ -185,16 +193,52 @@ def test_a_second_ring_changes_nothing_while_a_job_is_worked_on(sessions) -> Non
     assert show(sessions, job).attempt == 0
 
 
+def test_without_room_to_work_in_jobs_stay_in_the_queue(sessions, monkeypatch) -> None:
+    job = queue(sessions)
+    with monkeypatch.context() as full:
+        full.setattr(jobs, "SCRATCH_BYTES", 1 << 60)
+        with capture_logs() as told:
+            jobs.run()
+            jobs.run()
+    assert [one["event"] for one in told] == ["jobs wait"], "once, however often it is rung"
+    assert show(sessions, job).attempt == 0
+    assert jobs._has_room()
+
+
+def test_a_job_for_which_no_process_can_be_started_is_given_back(sessions, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    job = queue(sessions)
+    monkeypatch.setattr(jobs, "Child", refuse)
+    monkeypatch.setattr(jobs, "AGAIN_S", 0.01)
+    monkeypatch.setattr(jobs, "_has_room", iter([True, False]).__next__)
+    jobs.run()
+    given_back = show(sessions, job)
+    assert (given_back.status, given_back.attempt, given_back.deaths) == (JobStatus.QUEUED, 1, 0)
+    with sessions() as session:
+        said = [event.data.get("message") for event in rows.events(session, job, limit=9)]
+    assert any("Resource temporarily unavailable" in str(one) for one in said)
+
+
 def test_the_sweep_rings_for_jobs_that_wait_but_not_without_end(sessions, messages) -> None:
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 0
     queue(sessions)
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1
     for _ in range(9):
         queue(sessions)
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1 + jobs.RINGS_AT_ONCE
+
+
+def test_of_sweeps_that_have_piled_up_one_is_enough(sessions, messages) -> None:
+    queue(sessions)
+    sweep()
+    jobs.sweep()
+    jobs.sweep()
+    assert messages(JOBS_QUEUE) == 1
 
 
 def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) -> None:
@@ -202,7 +246,7 @@ def test_the_sweep_rings_for_a_job_whose_worker_fell_silent(sessions, messages) 
     long_ago = runtime.now() - timedelta(minutes=1)
     with sessions.begin() as session:
         assert rows.claim_next(session, worker="gone", lease_s=6, max_deaths=3, now=long_ago)
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1
 
 
@@ -212,7 +256,7 @@ def test_a_child_is_made_ready_while_the_lease_of_a_silent_worker_runs_out(
     job = queue(sessions)
     with sessions.begin() as session:
         rows.claim_next(session, worker="gone", lease_s=3, max_deaths=3, now=runtime.now())
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 1, "it rings before the lease has run out"
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # makes a child talk from its first moment
     with woken() as worker:
@@ -244,16 +288,16 @@ def test_the_sweep_leaves_a_job_alone_that_somebody_holds(sessions, messages) ->
     queue(sessions)
     with sessions.begin() as session:
         rows.claim_next(session, worker="busy", lease_s=60, max_deaths=3, now=runtime.now())
-    jobs.sweep()
+    sweep()
     assert messages(JOBS_QUEUE) == 0
 
 
 def test_the_sweep_rings_for_asks_that_nobody_read(sessions, messages, valkey: Redis) -> None:
-    jobs.sweep()
+    sweep()
     assert messages(INFERENCE_QUEUE) == 0
     for _ in range(3):
         valkey.xadd(INBOX, {"ask": "{}"})
-    jobs.sweep()
+    sweep()
     assert messages(INFERENCE_QUEUE) == 1
 
 
@@ -271,7 +315,7 @@ def test_the_sweep_forgets_imports_that_died_and_leaves_those_under_way(sessions
                 bytes_=1,
                 now=runtime.now() - age,
             )
-    jobs.sweep()
+    sweep()
     with sessions() as session:
         left = session.scalars(select(Corpus)).all()
     assert [runtime.now() - corpus.created_at < timedelta(minutes=1) for corpus in left] == [True]
@@ -283,7 +327,7 @@ def test_the_sweep_forgets_keys_of_requests_after_a_day(sessions) -> None:
             idempotency.begin(
                 session, str(age), fingerprint="0" * 64, holder=uuid4(), now=runtime.now() - age
             )
-    jobs.sweep()
+    sweep()
     with sessions() as session:
         assert list(session.scalars(select(IdempotencyKey.key))) == ["23:00:00"]
 
@@ -301,13 +345,13 @@ def test_the_sweep_forgets_old_blobs_that_no_row_needs_once_in_an_hour(
         snapshots.put(session, job, attempt=1, blob_key=snapshot, **add)
     for key in (unused, used, snapshot):
         os.utime(store.local_path(key), (old, old))
-    jobs.sweep()
+    sweep()
     assert [store.exists(key) for key in (unused, used, snapshot, young)] == [False] + [True] * 3
     os.utime(store.local_path(young), (old, old))
-    jobs.sweep()
+    sweep()
     assert store.exists(young)
     valkey.delete(jobs.LOOKED)
-    jobs.sweep()
+    sweep()
     assert not store.exists(young)
 
 
@@ -333,8 +377,8 @@ def test_the_sweep_after_one_whose_connections_were_cut_rings_again(
     sessions, messages, valkey: Redis
 ) -> None:
     queue(sessions)
-    jobs.sweep()
+    sweep()
     valkey.client_kill_filter(_type="normal", skipme=True)
-    jobs.sweep()  # its own ring may be lost
-    jobs.sweep()
+    sweep()  # its own ring may be lost
+    sweep()
     assert messages(JOBS_QUEUE) >= 2

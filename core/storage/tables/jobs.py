@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, false
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.storage.tables.base import Base, BigId, words
@@ -54,6 +54,7 @@ class Job(Base):
     priority: Mapped[int] = mapped_column(default=0)  # higher goes first
     attempt: Mapped[int] = mapped_column(default=0)  # checked at every write: a late worker stops
     deaths: Mapped[int] = mapped_column(default=0)  # of its workers, since it last advanced
+    expiries: Mapped[int] = mapped_column(default=0, server_default=text("0"))  # of its leases
     lease_until: Mapped[datetime | None]
     worker: Mapped[str | None] = mapped_column(String(128))
     cancel_requested: Mapped[bool] = mapped_column(default=False)
@@ -83,15 +84,15 @@ class JobEvent(Base):
 
 
 class Snapshot(Base):
-    """Where a job can be taken up again: the newest training state, one for each job."""
+    """Where a job can be taken up again: one of its newest training states."""
 
     __tablename__ = "snapshots"
 
     job_id: Mapped[UUID] = mapped_column(
         ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True
     )
+    step: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     attempt: Mapped[int]
-    step: Mapped[int]
     blob_key: Mapped[str] = mapped_column(String(64))
     bytes: Mapped[int] = mapped_column(BigInteger)
     created_at: Mapped[datetime]

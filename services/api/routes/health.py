@@ -2,14 +2,14 @@
 
 import asyncio
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Depends, Response
 from redis.exceptions import RedisError
 from sqlalchemy.exc import SQLAlchemyError
 
-from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE, alive_key
+from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE, RETRIES, alive_key
 from core.storage import jobs
 from core.storage.tables import JobStatus
 from services.api.deps import FiguresDep, NowDep, ResourcesDep
@@ -46,10 +46,10 @@ def _database_checks(resources: ResourcesDep, now: NowDep) -> dict[str, Check]:
     return found
 
 
-def _job_counts(resources: ResourcesDep) -> dict[str, int] | None:
+def _job_totals(resources: ResourcesDep) -> jobs.Totals | None:
     try:
         with resources.sessions() as session:
-            return jobs.counts(session)
+            return jobs.totals(session)
     except SQLAlchemyError as error:
         log.warning("the database does not answer", reason=str(error))
         return None
@@ -81,15 +81,20 @@ async def ready(
 async def metrics(
     resources: ResourcesDep,
     figures: FiguresDep,
-    counts: Annotated[dict[str, int] | None, Depends(_job_counts)],
+    totals: Annotated[jobs.Totals | None, Depends(_job_totals)],
 ) -> Response:
     """Requests, jobs, asks and replies, as text; what cannot be asked just now is left out."""
     try:
         async with asyncio.timeout(BROKER_WAIT_S):
             waiting: int | None = await resources.redis.xlen(INBOX)
+            told: Any = await resources.redis.hgetall(RETRIES)
+            retries: dict[str, int] | None = {
+                one.decode(): int(count) for one, count in told.items()
+            }
     except (RedisError, TimeoutError, OSError):
-        waiting = None
-    return Response(figures.page(jobs=counts, waiting=waiting), media_type=METRICS_TYPE)
+        waiting = retries = None
+    page = figures.page(jobs=totals, waiting=waiting, retries=retries)
+    return Response(page, media_type=METRICS_TYPE)
 
 
 async def _broker_checks(resources: Resources) -> dict[str, Check]:

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from core.data.examples import Example
@@ -77,6 +79,23 @@ def test_a_run_resumed_from_saved_bytes_ends_in_the_same_bundle(tmp_path) -> Non
 
     assert curve(before) + curve(after) == curve(whole)
     assert after[-1].data == whole[-1].data
+
+
+def test_what_others_do_between_events_counts_for_no_time_limit(tmp_path) -> None:
+    plan = small_plan(max_epochs=3, time_limit_s=60.0)
+    *_, calm = learn(every_split(PAIRS), plan, scratch=tmp_path)
+    waited = 0.0
+    last: object = None
+    with pytest.MonkeyPatch.context() as patch:
+        real = time.monotonic
+        patch.setattr(time, "monotonic", lambda: real() + waited)
+        for event in learn(every_split(PAIRS), plan, scratch=tmp_path):
+            waited += 3600.0
+            last = event
+    assert isinstance(last, Finished)
+    assert isinstance(calm, Finished)
+    assert last.report["run"]["seconds"] < 60
+    assert last.step == calm.step
 
 
 def test_turns_of_a_talk_are_context(tmp_path) -> None:

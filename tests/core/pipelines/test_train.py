@@ -152,7 +152,7 @@ def test_a_job_leaves_a_checkpoint_with_its_report_and_its_alias(house) -> None:
         checkpoint = checkpoints.get(session, alias.checkpoint_id)
         assert checkpoint.job_id == job_id
         assert checkpoint.metrics["valid_loss"] == bundle.report["metrics"]["valid_loss"]
-        assert snapshots.of_job(session, job_id) is None
+        assert snapshots.of_job(session, job_id) == []
     assert "tokenizer" in {one.get("stage") for one in house.told(job_id, EventKind.LOG)}
 
 
@@ -188,7 +188,7 @@ def test_a_worker_that_leaves_gives_the_job_back_with_a_snapshot(house) -> None:
     job = house.job(job_id)
     assert (job.status, job.attempt, job.deaths) == (JobStatus.QUEUED, 1, 0)
     with house.sessions() as session:
-        assert snapshots.of_job(session, job_id) is not None
+        assert snapshots.of_job(session, job_id)
     assert house.work(job_id) == 2
     assert house.job(job_id).status == JobStatus.SUCCEEDED
 
@@ -209,7 +209,7 @@ def test_a_paused_job_rests_with_a_snapshot_and_ends_as_one_that_never_did(house
     job = house.job(job_id)
     assert (job.status, job.deaths, job.pause_requested) == (JobStatus.PAUSED, 0, False)
     with house.sessions.begin() as session:
-        assert snapshots.of_job(session, job_id) is not None
+        assert snapshots.of_job(session, job_id)
         pausing.resume(session, job_id, now=house.now())
     assert house.work(job_id) == 2
     assert house.told(job_id, EventKind.METRICS) == house.told(whole, EventKind.METRICS)
@@ -230,7 +230,7 @@ def test_a_cancelled_job_stops_and_leaves_no_snapshot(house) -> None:
     house.work(job_id, after(5, cancel))
     assert house.job(job_id).status == JobStatus.CANCELLED
     with house.sessions() as session:
-        assert snapshots.of_job(session, job_id) is None
+        assert snapshots.of_job(session, job_id) == []
         assert checkpoints.of_job(session, job_id) is None
 
 
@@ -387,16 +387,32 @@ def test_a_snapshot_that_cannot_be_read_means_a_new_beginning_and_is_said(house,
     job_id = house.queue()
     house.work(job_id, after(12, lambda: True))
     with house.sessions.begin() as session:
-        snapshot = snapshots.of_job(session, job_id)
-        assert snapshot is not None
-        house.blobs.delete(snapshot.blob_key)
-        if told in str(older):
-            snapshot.blob_key = house.blobs.put(older)
+        for snapshot in snapshots.of_job(session, job_id):
+            house.blobs.delete(snapshot.blob_key)
+            if told in str(older):
+                snapshot.blob_key = house.blobs.put(older)
     house.work(job_id)
     assert house.job(job_id).status == JobStatus.SUCCEEDED
     assert told in str(house.told(job_id, EventKind.LOG))
     steps = [one["step"] for one in house.told(job_id, EventKind.METRICS) if "loss" in one]
     assert steps == sorted(set(steps))
+
+
+def test_where_the_newest_snapshot_is_damaged_the_one_before_it_serves(house) -> None:
+    calm, hit = house.queue(), house.queue()
+    house.work(calm)
+    house.work(hit, after(12, lambda: True))
+    house.work(hit, after(6, lambda: True))
+    with house.sessions() as session:
+        newest, before = snapshots.of_job(session, hit)
+    path = house.blobs.local_path(newest.blob_key)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    house.work(hit)
+    assert house.job(hit).status == JobStatus.SUCCEEDED
+    said = str(house.told(hit, EventKind.LOG))
+    assert f"goes on from the snapshot at step {before.step}: the snapshot at" in said
+    assert f"the snapshot at step {newest.step} is lost" in said
+    assert house.bundle(hit) == house.bundle(calm)
 
 
 def test_a_language_model_is_a_job_like_any_other(house) -> None:

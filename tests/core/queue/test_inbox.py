@@ -25,6 +25,7 @@ from core.queue.messages import (
     INBOX,
     INBOX_GROUP,
     INFERENCE_QUEUE,
+    RETRIES,
     Ask,
     Candidate,
     Reply,
@@ -329,6 +330,7 @@ def test_the_asks_of_a_dead_worker_go_to_a_living_one_and_those_of_a_living_one_
         Drain(client, name="living").claim(10)
         names = {one["name"] for one in client.xinfo_consumers(INBOX, INBOX_GROUP)}
         assert b"dead" not in names
+        assert client.hgetall(RETRIES) == {b"worker_died": b"1"}
 
     play(valkey_url, scene)
 
@@ -448,6 +450,7 @@ def test_what_a_wiped_server_has_lost_is_put_again(client, valkey_url) -> None:
         [ask] = await read(Drain(client, name="other"))
         drain.send([(ask, answer_to(ask))])
         assert (await asking).candidates[0].text == "AGAIN"
+        assert int(client.hget(RETRIES, "queue_lost") or 0) >= 1
         with pytest.raises(NoWorkerError, match="lost"):
             await anext(stream)
 

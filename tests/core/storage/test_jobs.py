@@ -189,7 +189,7 @@ def _everything(session: Session, job_id: UUID) -> object:
     job = jobs.get(session, job_id)
     columns = {column.key: getattr(job, column.key) for column in Job.__table__.columns}
     seen = [(event.id, event.data) for event in jobs.events(session, job_id, limit=99)]
-    return columns, seen, snapshots.of_job(session, job_id)
+    return columns, seen, [one.step for one in snapshots.of_job(session, job_id)]
 
 
 die = partial(jobs.report_death, max_deaths=MAX_DEATHS, reason="out of memory", now=NOW)
@@ -348,17 +348,31 @@ def test_waiting_counts_what_could_be_claimed(session: Session) -> None:
     assert jobs.waiting(session, now=later(60)) == 2
 
 
-def test_counts_name_every_status(session: Session) -> None:
-    assert set(jobs.counts(session).values()) == {0}
+def test_totals_name_every_status(session: Session) -> None:
+    assert set(jobs.totals(session).by_status.values()) == {0}
     make_running(session)
     make_job(session)
     make_job(session)
-    counts = jobs.counts(session)
-    assert counts == {"queued": 2, "running": 1, "paused": 0} | {
+    totals = jobs.totals(session)
+    assert totals.by_status == {"queued": 2, "running": 1, "paused": 0} | {
         "succeeded": 0,
         "failed": 0,
         "cancelled": 0,
     }
+    assert (totals.retries, totals.expiries) == (0, 0)
+
+
+def test_totals_count_attempts_beyond_the_first_and_leases_that_ran_out(session: Session) -> None:
+    job = make_running(session)
+    assert claim(session, now=later(10)) is not None  # it ran out
+    leave(session, job.id, attempt=2)
+    assert claim(session, now=later(11)) is not None  # it was given back
+    totals = jobs.totals(session)
+    assert (totals.retries, totals.expiries) == (2, 1)
+    for attempt in range(MAX_DEATHS):  # it runs out again and again, to the last time
+        claim(session, now=later(99 * (attempt + 1)))
+    totals = jobs.totals(session)
+    assert (totals.retries, totals.expiries, totals.by_status["failed"]) == (3, MAX_DEATHS, 1)
 
 
 def test_events_are_read_page_by_page(session: Session) -> None:
@@ -401,17 +415,28 @@ def test_figures_that_json_cannot_say_are_refused_on_both_databases(session: Ses
 
 def test_a_newer_snapshot_takes_the_place_and_names_the_old_blob(session: Session) -> None:
     job_id = make_running(session).id
-    assert snapshots.of_job(session, job_id) is None
+    assert snapshots.of_job(session, job_id) == []
     put = partial(snapshots.put, session, job_id, attempt=1, bytes_=4_000_000_000)
-    assert put(step=10, blob_key="a" * 64, now=NOW) is None
-    assert put(step=20, blob_key="b" * 64, now=later(1)) == "a" * 64
-    assert put(step=30, blob_key="b" * 64, now=later(2)) is None
-    snapshot = snapshots.of_job(session, job_id)
-    assert snapshot is not None
+    assert put(step=10, blob_key="a" * 64, now=NOW) == []
+    assert put(step=20, blob_key="b" * 64, now=later(1)) == ["a" * 64]
+    assert put(step=30, blob_key="b" * 64, now=later(2)) == []
+    assert put(step=30, blob_key="b" * 64, now=later(2)) == []
+    [snapshot] = snapshots.of_job(session, job_id)
     assert (snapshot.step, snapshot.blob_key, snapshot.bytes) == (30, "b" * 64, 4_000_000_000)
     assert snapshot.created_at == later(2)
     assert checkpoints.blob_in_use(session, "b" * 64)
     assert not checkpoints.blob_in_use(session, "a" * 64)
+
+
+def test_so_many_of_the_newest_snapshots_are_kept_as_are_wanted(session: Session) -> None:
+    job_id = make_running(session).id
+    put = partial(snapshots.put, session, job_id, attempt=1, bytes_=1, now=NOW, keep=3)
+    told = [put(step=step, blob_key=letter * 64) for step, letter in enumerate("abcde", 1)]
+    assert told == [[], [], [], ["a" * 64], ["b" * 64]]
+    assert [one.step for one in snapshots.of_job(session, job_id)] == [5, 4, 3]
+    assert put(step=4, blob_key="f" * 64) == ["e" * 64, "d" * 64], "it went on from step 3"
+    assert [one.step for one in snapshots.of_job(session, job_id)] == [4, 3]
+    assert put(step=9, blob_key="f" * 64, keep=1) == ["c" * 64]
 
 
 def test_only_the_snapshots_of_ended_jobs_are_dropped(session: Session) -> None:
@@ -421,8 +446,8 @@ def test_only_the_snapshots_of_ended_jobs_are_dropped(session: Session) -> None:
     jobs.succeed(session, ended, attempt=1, now=NOW)
     assert snapshots.drop_ended(session) == ["a" * 64]
     assert snapshots.drop_ended(session) == []
-    assert snapshots.of_job(session, ended) is None
-    assert snapshots.of_job(session, running) is not None
+    assert snapshots.of_job(session, ended) == []
+    assert len(snapshots.of_job(session, running)) == 1
 
 
 def test_jobs_are_listed_newest_first_page_by_page(session: Session) -> None:

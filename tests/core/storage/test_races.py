@@ -73,7 +73,7 @@ def test_processes_that_race_for_jobs_claim_each_once(
             process.stdin.flush()
         for _ in range(20):  # the API goes on reading and writing meanwhile
             with sessions.begin() as session:
-                jobs.counts(session)
+                jobs.totals(session)
                 conversations.start(session, model="bot", now=NOW)
         claimed = [
             [UUID(line) for line in process.communicate(timeout=100)[0].split()]
@@ -83,7 +83,7 @@ def test_processes_that_race_for_jobs_claim_each_once(
     assert all(claimed), "one process did everything: that was no race"
     assert sorted(claimed[0] + claimed[1]) == sorted(queued)
     with sessions() as session:
-        assert jobs.counts(session)["succeeded"] == JOBS
+        assert jobs.totals(session).by_status["succeeded"] == JOBS
         for job_id in queued:
             events = jobs.events(session, job_id, limit=99)
             states = [event.data.get("status") for event in events]

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from core.queue.broker import open_async_redis
 from core.settings import Settings
 from core.storage.blobs import Blobs
+from core.storage.clock import DatabaseClock
 from core.storage.session import open_engine, open_sessions
 from core.storage.tables import Base
 from services.api.app import create_app
@@ -79,6 +80,7 @@ def open_house(inbox: FakeInbox, doorbell: FakeDoorbell) -> Opener:
         yield Resources(
             settings=settings,
             sessions=open_sessions(engine),
+            now=DatabaseClock(engine),
             blobs=Blobs.open(settings.blobs_url),
             redis=redis,
             inbox=inbox,

@@ -30,3 +30,5 @@ def test_metrics_are_told_all_the_same(client: httpx.Client) -> None:
     answer = client.get("/metrics")
     assert answer.status_code == 200
     assert "malgil_inbox_waiting NaN" in answer.text
+    assert "malgil_lease_expiries_total 0.0" in answer.text
+    assert "malgil_ask_retries_total" not in answer.text

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from core.errors import InboxFullError
-from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE, alive_key
+from core.queue.messages import INBOX, INFERENCE_QUEUE, JOBS_QUEUE, RETRIES, alive_key
 from tests.services.api.conftest import House
 from tests.services.api.rows import add_job, claim
 
@@ -53,6 +53,7 @@ def test_a_lease_that_ran_out_proves_nothing(house: House, broker: redis.Redis) 
 def test_metrics_tell_of_requests_jobs_asks_and_replies(house: House, broker: redis.Redis) -> None:
     job = add_job(house.sessions).id
     broker.xadd(INBOX, {"ask": "{}"})
+    broker.hincrby(RETRIES, "worker_died", 3)
     house.client.post("/v1/replies", json={"model": "bot", "text": "hi"})
     house.client.post("/v1/replies", json={"model": "bot", "text": "hey", "stream": True})
     house.inbox.failures[""] = InboxFullError("full")
@@ -76,5 +77,9 @@ def test_metrics_tell_of_requests_jobs_asks_and_replies(house: House, broker: re
         'malgil_jobs{status="queued"} 1.0',
         'malgil_jobs{status="running"} 0.0',
         "malgil_inbox_waiting 1.0",
+        "malgil_lease_expiries_total 0.0",
+        "malgil_job_retries_total 0.0",
+        'malgil_ask_retries_total{reason="worker_died"} 3.0',
+        'malgil_ask_retries_total{reason="queue_lost"} 0.0',
     ):
         assert line in told

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 
 UNIQUE = "uq_generated_pairs_job_id_document_id_answer_start_answer_end"
 PLACE = "uq_generated_pairs_place"
