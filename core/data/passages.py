@@ -41,17 +41,13 @@ def _grouped(text: str, spec: PassageSpec) -> Iterator[Span]:
     """Yield paragraphs, with short ones put to what follows where both fit."""
     held: Span | None = None
     for paragraph in paragraphs(text):
-        if held is not None:
-            both = Span(held.start, paragraph.end)
-            if _fits(text, both, spec):
-                paragraph = both  # noqa: PLW2901
-            else:
-                yield held
-            held = None
-        if paragraph.end - paragraph.start < spec.min_characters:
-            held = paragraph
-        else:
-            yield paragraph
+        group = paragraph if held is None else Span(held.start, paragraph.end)
+        if held is not None and not _fits(text, group, spec):
+            yield held
+            group = paragraph
+        held = group if group.end - group.start < spec.min_characters else None
+        if held is None:
+            yield group
     if held is not None:
         yield held
 

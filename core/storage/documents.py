@@ -71,19 +71,22 @@ def get(session: Session, document_id: UUID, *, with_text: bool = False) -> Docu
     return document
 
 
-def texts(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
-    """Return the texts of documents. Raises NotFoundError naming the first that is not there."""
-    found = known_texts(session, ids)
+def texts(session: Session, ids: Collection[UUID], *, held: bool = False) -> dict[UUID, str]:
+    """Return the texts of documents; those that are ``held`` stay until the transaction ends.
+
+    Raises NotFoundError naming the first that is not there.
+    """
+    found = known_texts(session, ids, held=held)
     for document_id in ids:
         if document_id not in found:
             raise NotFoundError("document", document_id)
     return found
 
 
-def known_texts(session: Session, ids: Collection[UUID]) -> dict[UUID, str]:
-    """Return the texts of those documents that are there."""
+def known_texts(session: Session, ids: Collection[UUID], *, held: bool = False) -> dict[UUID, str]:
+    """Return the texts of those documents that are there, as ``texts`` does."""
     query = select(Document.id, Document.text).where(Document.id.in_(ids))
-    return dict(session.execute(query).all())
+    return dict(session.execute(locked(query) if held else query).all())
 
 
 def lengths(session: Session, ids: Sequence[UUID] | None) -> list[tuple[UUID, int]]:

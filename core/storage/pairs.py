@@ -110,7 +110,7 @@ def put(session: Session, pairs: Iterable[NewPair], *, now: datetime) -> int:
 
 
 def _put_some(session: Session, some: Sequence[NewPair], *, begun: int, now: datetime) -> int:
-    texts = documents.texts(session, {pair.document_id for pair in some})
+    texts = documents.texts(session, {pair.document_id for pair in some}, held=True)
     rows = {}
     for number, pair in enumerate(some, start=begun):
         row = _row(pair, texts[pair.document_id], number=number, now=now)

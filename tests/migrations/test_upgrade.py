@@ -96,7 +96,7 @@ def test_rows_of_the_version_before_are_kept_on_the_way_up_and_down(
 ) -> None:
     engine = open_engine(empty_database_url)
     with engine.connect() as connection:
-        command.upgrade(configure(connection), "0002")
+        command.upgrade(configure(connection), "0003")
         told = {"id": uuid4().hex, "title": "a", "text": "말길 👩", "sha256": "0" * 64}
         connection.execute(
             text(
@@ -109,7 +109,7 @@ def test_rows_of_the_version_before_are_kept_on_the_way_up_and_down(
         command.upgrade(configure(connection), "0004")
         length = connection.execute(text("SELECT length FROM documents")).scalar_one()
         assert length == len("말길 👩")
-        command.downgrade(configure(connection), "0002")
+        command.downgrade(configure(connection), "0003")
         kept = connection.execute(text("SELECT text FROM documents")).scalar_one()
         assert kept == "말길 👩"
         connection.commit()

@@ -22,14 +22,14 @@ def pages(data: bytes, *, name: str) -> Iterator[str]:
     damaged, or a picture of text.
     """
     reader = _open(data, name)
-    count, found = 0, False
-    for count, page in enumerate(_each(reader, name), start=1):  # noqa: B007
+    found = False
+    for page in _each(reader, name):
         found = found or bool(page.strip())
         yield _flow(page)
     if not found:
         raise InputError(
-            f"{name}: none of its {count} pages has text. It may be scanned: have the text "
-            "recognised first.",
+            f"{name}: none of its {len(reader.pages)} pages has text. It may be scanned: have the "
+            "text recognised first.",
             field="file",
         )
 

@@ -1,7 +1,8 @@
 from uuid import uuid4
 
 import pytest
-from sqlalchemy.exc import InvalidRequestError
+from sqlalchemy import text
+from sqlalchemy.exc import InvalidRequestError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import ConflictError, NotFoundError
@@ -44,3 +45,22 @@ def test_a_document_with_pairs_is_deleted_only_with_them(session: Session) -> No
             ask(session, document.id)
     with pytest.raises(NotFoundError):
         documents.texts(session, [uuid4()])
+
+
+def test_a_document_that_pairs_are_put_about_cannot_be_deleted_meanwhile(
+    sessions: sessionmaker[Session],
+) -> None:
+    with sessions.begin() as session:
+        document = add_document(session)
+    with sessions() as putting, sessions() as deleting:
+        sqlite = deleting.get_bind().dialect.name == "sqlite"
+        soon = "PRAGMA busy_timeout = 200" if sqlite else "SET lock_timeout = '200ms'"
+        deleting.execute(text(soon))
+        documents.texts(putting, [document.id], held=True)
+        with pytest.raises(OperationalError):
+            documents.delete(deleting, document.id)
+        deleting.rollback()
+        pairs.put(putting, [pair_about(document, "수도")], now=NOW)
+        putting.commit()
+        with pytest.raises(ConflictError):
+            documents.delete(deleting, document.id)

@@ -14,7 +14,12 @@ from pypdf.generic import (
 )
 
 
-def pdf(*pages: Sequence[str], title: str | None = None, password: str | None = None) -> bytes:
+def pdf(
+    *pages: Sequence[str],
+    title: str | None = None,
+    password: str | None = None,
+    algorithm: str = "AES-256",
+) -> bytes:
     """Return a PDF with these lines on its pages, in whatever letters."""
     writer = PdfWriter()
     letters = sorted({letter for page in pages for line in page for letter in line})
@@ -35,7 +40,7 @@ def pdf(*pages: Sequence[str], title: str | None = None, password: str | None = 
     if title is not None:
         writer.add_metadata({"/Title": title})
     if password is not None:
-        writer.encrypt(password, algorithm="RC4-128")
+        writer.encrypt(password, algorithm=algorithm)
     file = BytesIO()
     writer.write(file)
     return file.getvalue()

@@ -168,12 +168,13 @@ def test_pages_of_a_pdf_become_paragraphs() -> None:
     assert "말길은 말이 다니는 길이다." in document.text
 
 
-def test_a_pdf_that_needs_a_password_is_refused() -> None:
-    assert "encrypted" in str(refusal(pdf(["a"], password="secret"), "pdf", "a.pdf"))
-
-
-def test_a_pdf_that_opens_without_asking_is_read() -> None:
-    assert one(pdf(["open"], password=""), "pdf", "a.pdf").text == "open"
+@pytest.mark.parametrize("algorithm", ["RC4-128", "AES-128", "AES-256"])
+def test_a_pdf_that_needs_a_password_is_refused_and_one_that_does_not_is_read(
+    algorithm: str,
+) -> None:
+    asking = pdf(["a"], password="secret", algorithm=algorithm)
+    assert "encrypted" in str(refusal(asking, "pdf", "a.pdf"))
+    assert one(pdf(["open"], password="", algorithm=algorithm), "pdf", "a.pdf").text == "open"
 
 
 def test_a_pdf_of_pictures_is_refused() -> None:
