@@ -87,7 +87,9 @@ WRONG_KIND = "wrong_kind"  # the type of that error
 
 def _kind(body: Any) -> str:
     """Return which request it is: a training, if it does not say."""
-    return str(body.get("kind", "train") if isinstance(body, dict) else body.kind)
+    return str(
+        body.get("kind", "train") if isinstance(body, dict) else getattr(body, "kind", "train")
+    )
 
 
 JobRequest = Annotated[
