@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
+import pytest
+
 from core.storage import jobs
 from core.storage.tables import EventKind, Job
 from tests.services.api.rows import NOW, add_checkpoint, add_job, claim
@@ -143,7 +145,15 @@ def test_a_failed_job_is_1_and_says_why(server: Server, malgil: Malgil) -> None:
     assert error["job"]["status"] == "failed"
 
 
-def test_an_interrupted_watch_leaves_the_job_running(server: Server) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started does not inherit that interrupts are ignored, as in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_an_interrupted_watch_leaves_the_job_running(server: Server, interruptible: None) -> None:
     job = add_job(server.sessions)
     claim(server.sessions)
     command = [sys.executable, "-m", "services.cli.main", "jobs", "watch", str(job.id)]
