@@ -16,7 +16,8 @@ _JAMO = range(0x1160, 0x1200)  # vowels and finals, which join the consonant bef
 class Located:
     """The tokens of a text. Offsets count characters of the text as it was given.
 
-    Tokens stand one behind the other; several of one character (its bytes) stand at one place.
+    Tokens stand one behind the other; several of one character (its bytes) stand at one place, as
+    does the space that is put before a text with what follows it.
     """
 
     spelled: tuple[tuple[int, str], ...]  # each id, and beside an UNK what it stands for
@@ -54,11 +55,15 @@ def locate(text: str, tokenizer: Tokenizer) -> Located:
     by_words = tokenizer.spec.kind == "word"
     cursor = -len(tokenizer.lead)  # in bytes
     starts, ends = [], []
+    before = 0  # tokens of nothing but the space that is put before a text
     for id_, word in spelled:
         said = word.encode() if id_ == UNK else tokenizer.spelling(id_)
         if by_words:
             said = said.strip()
             cursor = plain.index(said, max(cursor, 0))  # only spaces are between
+        if cursor + len(said) <= 0:
+            cursor, before = cursor + len(said), before + 1
+            continue
         first, last = max(cursor, 0), max(cursor + len(said) - 1, 0)
         cursor += len(said)
         begin, end = bisect_right(after, first), bisect_right(after, last) + 1
@@ -66,6 +71,7 @@ def locate(text: str, tokenizer: Tokenizer) -> Located:
             begin += 1
         starts.append(origins[begin][0])
         ends.append(origins[end - 1][1])
+    starts, ends = starts[:1] * before + starts, ends[:1] * before + ends
     return Located(spelled=spelled, starts=tuple(starts), ends=tuple(ends))
 
 

@@ -121,6 +121,7 @@ def new_pair(pair: dict[str, Any]) -> NewPair:
         question=pair["question"],
         answer_start=pair["answer_start"],
         answer_end=pair["answer_end"],
+        rank=pair["rank"],
     )
 
 

@@ -5,7 +5,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.specs import TokenizerSpec
@@ -88,6 +88,7 @@ def test_a_run_of_tokens_comes_back_from_its_characters(kind, text, data) -> Non
 
 @pytest.mark.parametrize("kind", ["marks", "word", "char", "bpe"])
 @given(text=texts)
+@example(text="th")  # whose first token is the space before it
 def test_a_character_in_normal_form_is_in_one_token_only(kind: str, text: str) -> None:
     assert not parts(locate(unicodedata.normalize("NFC", text), tokenizer(kind)))
 
