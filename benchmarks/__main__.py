@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks import (
     arrivals,
+    asking,
     corpus,
     decoding,
     epochs,
@@ -30,12 +31,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--bundle", type=Path, help="a translator; its recipe is run once, if there is none"
     )
+    parser.add_argument("--asker", type=Path, help="a model that asks, likewise")
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], bool]] = {
         "replies": lambda: replies.main(options.bundle),
         "decoding": lambda: decoding.main(options.bundle),
         "arrivals": lambda: arrivals.main(options.bundle),
         "shortlist": shortlist.main,
+        "asking": lambda: asking.main(options.asker),
         "neighbour": neighbour.main,
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,

@@ -19,7 +19,7 @@ from core.specs import DecodeSpec
 from core.specs.serving import ServingPrecision
 
 RECIPE = "translate"
-KEPT = Path(platformdirs.user_cache_dir("malgil")) / f"{RECIPE}.safetensors"
+CACHE = Path(platformdirs.user_cache_dir("malgil"))
 DATA = Settings().data / "multi30k"
 MAX_TOKENS = 80  # of an answer, as the recipe has it
 
@@ -37,19 +37,20 @@ class Sentences:
         return corpus_scores(texts, self.wanted[: len(texts)])["bleu"]
 
 
-def checkpoint(path: Path | None) -> Path:
-    """Return where the translator is; without one its recipe is run first, which takes long."""
+def checkpoint(path: Path | None, recipe: str = RECIPE) -> Path:
+    """Return where a model is; without one its recipe is run first, which takes long."""
     if path is not None:
         return path
-    if not KEPT.exists():
-        KEPT.parent.mkdir(parents=True, exist_ok=True)
-        print(f"training the recipe {RECIPE}, once; it is kept as {KEPT}", flush=True)
+    kept = CACHE / f"{recipe}.safetensors"
+    if not kept.exists():
+        CACHE.mkdir(parents=True, exist_ok=True)
+        print(f"training the recipe {recipe}, once; it is kept as {kept}", flush=True)
         malgil = Path(sys.executable).with_name("malgil")
-        unfinished = KEPT.with_suffix(".part")
-        command = [str(malgil), "recipe", "run", RECIPE, "--out", str(unfinished)]
+        unfinished = kept.with_suffix(".part")
+        command = [str(malgil), "recipe", "run", recipe, "--out", str(unfinished)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-        unfinished.rename(KEPT)
-    return KEPT
+        unfinished.rename(kept)
+    return kept
 
 
 def open_bundle(path: Path) -> Bundle:
