@@ -1,6 +1,7 @@
 """The real API on a real port, on SQLite and a fake inbox, and the command in this process."""
 
 import json
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,3 +73,11 @@ def malgil(capsys: pytest.CaptureFixture[str]) -> Malgil:
         return Ran(code, out, err)
 
     return ran
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """What is started does not inherit that interrupts are ignored, as in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import uuid4
 
-import pytest
-
 from core.storage import jobs
 from core.storage.tables import EventKind, Job
 from tests.services.api.rows import NOW, add_checkpoint, add_job, claim
@@ -143,14 +141,6 @@ def test_a_failed_job_is_1_and_says_why(server: Server, malgil: Malgil) -> None:
     error = malgil("jobs", "watch", job.id, "--json").lines[-1]["error"]
     assert error["exit_code"] == 1
     assert error["job"]["status"] == "failed"
-
-
-@pytest.fixture
-def interruptible() -> Iterator[None]:
-    """What is started does not inherit that interrupts are ignored, as in a shell's background."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_an_interrupted_watch_leaves_the_job_running(server: Server, interruptible: None) -> None:

@@ -177,7 +177,9 @@ def test_keys_that_are_pressed_ahead_are_not_lost(server: Server, terminal: Term
     assert [pair.review for pair in kept(server)] == ["accepted", "rejected", "new"]
 
 
-def test_ctrl_d_ends_and_ctrl_c_interrupts(server: Server, terminal: Terminal) -> None:
+def test_ctrl_d_ends_and_ctrl_c_interrupts(
+    server: Server, terminal: Terminal, interruptible: None
+) -> None:
     terminal.expect("Question 0?")
     terminal.press("\x04")
     terminal.expect("Reviewed 0")
