@@ -67,6 +67,7 @@ def _groups(chosen: dict[str, Any], asked: dict[str, Any], own: DecodeSpec) -> d
         return {
             **_without("required"),
             "beam_size": width,
+            "n_best": min(chosen["n_best"], width),
             "beam_groups": groups,
             "diversity": diversity,
         }

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from core.errors import SpecError
@@ -81,6 +81,7 @@ def test_a_model_that_draws_does_so_until_something_else_is_asked(asked, chosen)
 
 
 @given(own=options, asked=options)
+@example(own={"n_best": 10}, asked={"beam_groups": 9})  # only nine beams go into sixteen
 @settings(max_examples=600, deadline=None)
 def test_what_fits_one_model_fits_every_model_and_is_never_changed(own, asked) -> None:
     plain = DecodeSpec()
