@@ -55,13 +55,7 @@ def main(job_id: str, attempt: str, scratch: str, *, waits: bool = False) -> Non
 
 
 def _work(job_id: UUID, attempt: int, workshop: Workshop) -> None:
-    lease = Lease(
-        sessions=workshop.sessions,
-        job_id=job_id,
-        attempt=attempt,
-        lease_s=workshop.lease_s,
-        now=workshop.now,
-    )
+    lease = workshop.lease(job_id, attempt, Lease)
     lease.progress = {"stage": "start"}
     with lease:  # torch takes seconds to load: people see meanwhile that somebody is at it
         use_threads(runtime.settings().threads)

@@ -89,11 +89,9 @@ def _models() -> "Models":
 
 def _fetch(checkpoint: str) -> bytes | Path:
     try:
-        with runtime.sessions()() as session:
-            key = checkpoints.resolve(session, checkpoint).blob_key
+        return checkpoints.content(runtime.sessions(), runtime.blobs(), checkpoint)
     except SQLAlchemyError as error:
         raise UnavailableError("the database cannot be reached") from error
-    return runtime.blobs().intact_path(key) or runtime.blobs().get(key)
 
 
 class _Aliases:

@@ -37,7 +37,7 @@ class HeldOutQuestion:
     def wanted(self) -> list[str]:
         """What people answered."""
         context = self.passage.context
-        return [context[span.start : span.end] for span in self.question.answers]
+        return [span.of(context) for span in self.question.answers]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,17 +250,14 @@ def _round_trip(bundle: Bundle, held: Sequence[HeldOutQuestion], texts: Sequence
     found = _texts(held, find(bundle, asked))
     return _mean(
         [
-            answer_f1(text, [one.passage.context[one.answer.start : one.answer.end]])
+            answer_f1(text, [one.answer.of(one.passage.context)])
             for text, one in zip(found, held, strict=True)
         ]
     )
 
 
 def _texts(held: Sequence[HeldOutQuestion], found: Sequence[FoundAnswer]) -> list[str]:
-    return [
-        one.passage.context[answer.span.start : answer.span.end]
-        for one, answer in zip(held, found, strict=True)
-    ]
+    return [answer.span.of(one.passage.context) for one, answer in zip(held, found, strict=True)]
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -269,7 +266,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _sample(one: HeldOutQuestion, question: WrittenQuestion) -> dict[str, Any]:
     return {
-        "context": [one.passage.context[one.answer.start : one.answer.end]],
+        "context": [one.answer.of(one.passage.context)],
         "target": one.question.question,
         "output": question.text,
         "score": question.score,

@@ -37,13 +37,7 @@ def generate(job_id: UUID, number: int, workshop: Workshop) -> None:
     Ends with the job succeeded, failed, cancelled or paused, or given back to the queue because
     the process is leaving or something stays down. Once the lease is lost nothing more is written.
     """
-    lease = _JobLease(
-        sessions=workshop.sessions,
-        job_id=job_id,
-        attempt=number,
-        lease_s=workshop.lease_s,
-        now=workshop.now,
-    )
+    lease = workshop.lease(job_id, number, _JobLease)
     attempt(lease, workshop, lambda this: _Generating(this).run())
 
 
@@ -96,7 +90,7 @@ class _Generating:
             piece = self.this.write(partial(claim, job_id=job_id, workshop=self.workshop))
             if piece is not None:
                 work_on(piece, self.asker, self.workshop)
-            elif self.this.write(partial(pieces.standing, job_id=job_id)).open:
+            elif self.this.write(partial(pieces.open_pieces, job_id=job_id)):
                 time.sleep(LOOK_S)
             else:
                 self._drop_alike()

@@ -1,16 +1,20 @@
 """One piece of a job: its documents to pairs, and both in one transaction to the database."""
 
 from collections import Counter
+from collections.abc import Set
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session
 
 from core.errors import LeaseLostError, MalgilError
-from core.pipelines.bundle import Bundle, open_bundle, read_bundle, serving
+from core.pipelines.bundle import Bundle
 from core.pipelines.lease import Lease
 from core.pipelines.patience import DOWN
 from core.pipelines.questioning import Questions, Seconds, question_texts
+from core.pipelines.shelf import Models
 from core.pipelines.sifting import Candidate
 from core.pipelines.workshop import Workshop
 from core.specs import GenerateJob, parse
@@ -41,15 +45,9 @@ def claim(session: Session, job_id: UUID, workshop: Workshop) -> Piece | None:
 class _PieceLease(Lease):
     """The lease of one piece; cancel and pause are those of its job."""
 
-    def __init__(self, piece: Piece, workshop: Workshop) -> None:
-        super().__init__(
-            sessions=workshop.sessions,
-            job_id=piece.job_id,
-            attempt=piece.attempt,
-            lease_s=workshop.lease_s,
-            now=workshop.now,
-        )
-        self._hold = hold_of(piece)
+    def __init__(self, hold: Hold, **more: Any) -> None:
+        super().__init__(**more)
+        self._hold = hold
 
     def tell(self, session: Session) -> None:
         """Renew the lease and hear what is wished; raises LeaseLostError."""
@@ -63,20 +61,13 @@ class Asker:
     def __init__(self, job_id: UUID, workshop: Workshop) -> None:
         with workshop.sessions() as session:
             self.spec = parse(GenerateJob, jobs.get(session, job_id).spec)
-        self._workshop = workshop
-        self._bundle: Bundle | None = None
+        fetch = partial(checkpoints.content, workshop.sessions, workshop.blobs)
+        self._models = Models(fetch, limit=1, precision="fp32")
 
     @property
     def bundle(self) -> Bundle:
         """The model. Raises NotFoundError where it is gone."""
-        if self._bundle is None:
-            blobs = self._workshop.blobs
-            with self._workshop.sessions() as session:
-                key = checkpoints.resolve(session, str(self.spec.checkpoint)).blob_key
-            path = blobs.intact_path(key)
-            read = read_bundle(blobs.get(key)) if path is None else open_bundle(path)
-            self._bundle = serving(read, "fp32")
-        return self._bundle
+        return self._models.get(str(self.spec.checkpoint))
 
 
 def work_on(piece: Piece, asker: Asker, workshop: Workshop) -> None:
@@ -84,8 +75,8 @@ def work_on(piece: Piece, asker: Asker, workshop: Workshop) -> None:
 
     What no retry can help with fails the piece, and what is down gives it back.
     """
-    lease = _PieceLease(piece, workshop)
     hold = hold_of(piece)
+    lease = workshop.lease(piece.job_id, piece.attempt, partial(_PieceLease, hold))
     with lease:
         try:
             made = _make(piece, lease, asker, workshop)
@@ -134,13 +125,15 @@ def _make(piece: Piece, lease: _PieceLease, asker: Asker, workshop: Workshop) ->
 def _keep(session: Session, made: Made, piece: Piece, workshop: Workshop) -> None:
     """Write the pairs of a piece and that it is done: all of it, once, or none."""
     questions, seconds = made
-    pieces.held(session, hold_of(piece))
-    still_there = documents.known_texts(session, questions)
     with seconds.of("database"):
-        for document, found in questions.items():
-            if document in still_there:
-                rows = [_row(piece.job_id, document, one) for one in found.kept]
-                pairs.put(session, rows, now=workshop.now())
+        still_there = documents.hold(session, questions)
+        rows = [
+            _row(piece.job_id, document, one)
+            for document, found in questions.items()
+            if document in still_there
+            for one in found.kept
+        ]
+        pairs.put(session, rows, now=workshop.now())
     counts = _counts(piece, questions, still_there, seconds)
     pieces.finish(session, hold_of(piece), counts=counts)
 
@@ -159,7 +152,7 @@ def _row(job_id: UUID, document: UUID, one: Candidate) -> NewPair:
 
 
 def _counts(
-    piece: Piece, made: dict[UUID, Questions], there: dict[UUID, str], seconds: Seconds
+    piece: Piece, made: dict[UUID, Questions], there: Set[UUID], seconds: Seconds
 ) -> dict[str, int]:
     counts: Counter[str] = Counter()
     for document, one in made.items():

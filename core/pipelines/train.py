@@ -35,13 +35,7 @@ def train(job_id: UUID, number: int, workshop: Workshop) -> None:
     Ends with the job succeeded, failed, cancelled or paused, or given back to the queue because
     the process is leaving or something stays down. Once the lease is lost nothing more is written.
     """
-    lease = Lease(
-        sessions=workshop.sessions,
-        job_id=job_id,
-        attempt=number,
-        lease_s=workshop.lease_s,
-        now=workshop.now,
-    )
+    lease = workshop.lease(job_id, number, Lease)
     attempt(lease, workshop, lambda this: _Training(this).run())
 
 

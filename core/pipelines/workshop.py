@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
+from uuid import UUID
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
@@ -21,6 +22,7 @@ from core.storage.tables import EventKind
 log = structlog.get_logger()
 
 Done = TypeVar("Done")
+LeaseT = TypeVar("LeaseT", bound=Lease)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +38,16 @@ class Workshop:
     outage_s: float = 300.0  # how long database or blob store may be down before we give back
     worker: str = ""  # whose it is
     max_deaths: int = 3  # of the workers of one piece of a job
+
+    def lease(self, job_id: UUID, attempt: int, kind: Callable[..., LeaseT]) -> LeaseT:
+        """Return what holds a job, of some ``kind``, for an attempt that was claimed."""
+        return kind(
+            sessions=self.sessions,
+            job_id=job_id,
+            attempt=attempt,
+            lease_s=self.lease_s,
+            now=self.now,
+        )
 
 
 class Attempt:

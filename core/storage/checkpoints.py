@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import select, union
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import NotFoundError
+from core.storage.blobs import Blobs
 from core.storage.paging import newest_first
 from core.storage.tables import Alias, Checkpoint, Snapshot
 
@@ -77,6 +79,13 @@ def resolve(session: Session, ref: str) -> Checkpoint:
         except (ValueError, NotFoundError):
             raise NotFoundError("model", ref) from None
     return checkpoint
+
+
+def content(sessions: sessionmaker[Session], blobs: Blobs, name: str) -> bytes | Path:
+    """Return the bundle of a checkpoint, or the file that has it. Raises NotFoundError."""
+    with sessions() as session:
+        key = resolve(session, name).blob_key
+    return blobs.intact_path(key) or blobs.get(key)
 
 
 def blob_in_use(session: Session, key: str) -> bool:

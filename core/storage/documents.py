@@ -89,6 +89,11 @@ def known_texts(session: Session, ids: Collection[UUID], *, held: bool = False) 
     return dict(session.execute(locked(query) if held else query).all())
 
 
+def hold(session: Session, ids: Collection[UUID]) -> set[UUID]:
+    """Return which documents are there; they stay until the transaction ends."""
+    return set(session.scalars(locked(select(Document.id).where(Document.id.in_(ids)))))
+
+
 def lengths(session: Session, ids: Sequence[UUID] | None) -> list[tuple[UUID, int]]:
     """Return documents with their lengths in characters, each once and in their order.
 

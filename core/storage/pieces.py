@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import LeaseLostError
@@ -142,6 +142,13 @@ def take_back(session: Session, job_id: UUID) -> None:
         .where(Piece.job_id == job_id, Piece.status == PieceStatus.RUNNING)
         .values(status=PieceStatus.WAITING, lease_until=None, worker=None)
     )
+
+
+def open_pieces(session: Session, job_id: UUID) -> int:
+    """Return how many pieces of a job have not ended."""
+    still = Piece.status.in_((PieceStatus.WAITING, PieceStatus.RUNNING))
+    query = select(func.count()).select_from(Piece).where(Piece.job_id == job_id, still)
+    return session.scalars(query).one()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

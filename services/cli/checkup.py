@@ -23,6 +23,7 @@ from core.queue.broker import seconds
 from core.queue.messages import INFERENCE_QUEUE, JOBS_QUEUE, SWEEP_QUEUE, alive_key
 from core.settings import Settings
 from core.storage.blobs import Blobs
+from core.storage.clock import TIME
 from core.storage.session import open_engine
 from services.cli.client import Client
 from services.cli.failures import Failure, sentences
@@ -222,8 +223,7 @@ def _database_ahead_s(engine: Engine) -> float | None:
         if connection.dialect.name == "sqlite":
             connection.execute(text("SELECT 1"))
             return None
-        query = text("SELECT extract(epoch FROM clock_timestamp())")
-        return _ahead_s(lambda: float(connection.execute(query).scalar_one()))
+        return _ahead_s(lambda: float(connection.execute(TIME).scalar_one()))
 
 
 def _redis_ahead_s(redis: Redis) -> float:

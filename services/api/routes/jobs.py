@@ -51,7 +51,7 @@ def queue_job(
         detail = _detail(session, job, now=now)
         location = f"{router.prefix}/{detail.id}"
         once.keep(session, detail, location=location)
-        rings = max(1, min(pieces.standing(session, detail.id).open, RINGS))
+        rings = max(1, min(pieces.open_pieces(session, detail.id), RINGS))
     for _ in range(rings):  # after the commit, or a worker could look too early
         resources.doorbell.ring_jobs()
     response.headers["Location"] = location

@@ -141,7 +141,7 @@ def test_documents_become_pairs_whose_answers_are_their_slices(house: House) -> 
 def test_a_job_killed_again_and_again_makes_the_pairs_of_one_that_was_not(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calm, hit = house.queue(), house.queue()
+    calm, hit = house.queue(), house.queue(each=1)
     house.work(calm)
     real, calls = pairs.put, iter(range(1000))
 
