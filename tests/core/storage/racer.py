@@ -1,7 +1,8 @@
-"""A process that claims and ends jobs until none is left, told to start by a line of input."""
+"""A process that claims and ends jobs: told to start, and to stop when none is left, by lines."""
 
 import sys
 from datetime import UTC, datetime
+from threading import Event, Thread
 
 from core.storage import jobs
 from core.storage.session import open_engine, open_sessions
@@ -18,14 +19,20 @@ def main(database_url: str, worker: str) -> None:
     sessions = open_sessions(open_engine(database_url))
     say("ready")
     sys.stdin.readline()
+    enough = Event()
+    Thread(target=lambda: (sys.stdin.readline(), enough.set()), daemon=True).start()
     while True:
+        last = enough.is_set()
         now = datetime.now(UTC)
         with sessions.begin() as session:
             job = jobs.claim_next(
                 session, worker=worker, lease_s=LEASE_S, max_deaths=MAX_DEATHS, now=now
             )
         if job is None:
-            return
+            if last:
+                return
+            enough.wait(0.01)
+            continue
         say(job.id)
         with sessions.begin() as session:
             jobs.hold(session, job.id, attempt=1, lease_s=LEASE_S, now=now, progress={"step": 1})
