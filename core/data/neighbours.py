@@ -4,6 +4,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -29,9 +30,10 @@ class Neighbour(Generic[KeyT]):
 
 @dataclass(frozen=True, slots=True)
 class _Entry(Generic[KeyT]):
-    key: KeyT
-    question: str
-    shingles: frozenset[bytes]
+    """Questions that are the same in letters, each with its number in the order of adding."""
+
+    questions: dict[KeyT, tuple[int, str]]
+    buckets: list[bytes]
 
 
 class Neighbours(Generic[KeyT]):
@@ -43,9 +45,10 @@ class Neighbours(Generic[KeyT]):
     """
 
     def __init__(self, questions: Iterable[tuple[KeyT, str]] = ()) -> None:
-        self._entries: list[_Entry[KeyT]] = []
-        self._places: dict[frozenset[bytes], int] = {}
-        self._buckets: dict[bytes, list[int]] = {}
+        self._entries: dict[frozenset[bytes], _Entry[KeyT]] = {}
+        self._buckets: dict[bytes, dict[frozenset[bytes], None]] = {}
+        self._shingles: dict[KeyT, frozenset[bytes]] = {}
+        self._added = 0
         for key, question in questions:
             self.add(key, question)
 
@@ -54,30 +57,47 @@ class Neighbours(Generic[KeyT]):
         return len(self._entries)
 
     def add(self, key: KeyT, question: str) -> None:
-        """Add a question; of those that are the same in letters, the first stays."""
-        found = shingles(question)
-        if found in self._places:
+        """Add a question, in place of what was added with ``key`` before."""
+        self.remove(key)
+        found = self._shingles[key] = shingles(question)
+        if found not in self._entries:
+            self._entries[found] = _Entry({}, _buckets(found))
+            for bucket in self._entries[found].buckets:
+                self._buckets.setdefault(bucket, {})[found] = None
+        self._entries[found].questions[key] = (self._added, question)
+        self._added += 1
+
+    def remove(self, key: KeyT) -> None:
+        """Forget what was added with ``key``, if anything was."""
+        found = self._shingles.pop(key, None)
+        if found is None:
             return
-        place = self._places[found] = len(self._entries)
-        self._entries.append(_Entry(key, question, found))
-        for bucket in _buckets(found):
-            self._buckets.setdefault(bucket, []).append(place)
+        entry = self._entries[found]
+        del entry.questions[key]
+        if not entry.questions:
+            del self._entries[found]
+            for bucket in entry.buckets:
+                del self._buckets[bucket][found]
+                if not self._buckets[bucket]:
+                    del self._buckets[bucket]
 
     def like(self, question: str, *, least: float = 0.7) -> list[Neighbour[KeyT]]:
         """Return the questions that are alike by ``least`` or more, the most alike first.
 
-        Raises ValueError for less than LOWEST.
+        Of those that are equally alike the first one added comes first. Raises ValueError for
+        less than LOWEST.
         """
         if not LOWEST <= least <= 1:
             raise ValueError(f"least is {least}, not between {LOWEST} and 1")
         asked = shingles(question)
-        places = {place for bucket in _buckets(asked) for place in self._buckets.get(bucket, ())}
+        near = {found for bucket in _buckets(asked) for found in self._buckets.get(bucket, ())}
         found = [
-            Neighbour(entry.key, entry.question, similarity)
-            for entry in (self._entries[place] for place in sorted(places))
-            if (similarity := _jaccard(asked, entry.shingles)) >= least
+            (-similarity, number, Neighbour(key, said, similarity))
+            for one in near
+            if (similarity := _jaccard(asked, one)) >= least
+            for key, (number, said) in self._entries[one].questions.items()
         ]
-        return sorted(found, key=lambda neighbour: -neighbour.similarity)
+        return [neighbour for *_, neighbour in sorted(found, key=itemgetter(0, 1))]
 
     def nearest(self, question: str, *, least: float = 0.7) -> Neighbour[KeyT] | None:
         """Return the question that is most alike, of several the one that was added first."""

@@ -2,11 +2,13 @@
 
 import json
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
-from typing import BinaryIO
+from operator import attrgetter
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from pydantic import BaseModel, ValidationError
@@ -58,14 +60,14 @@ def to_corpus(
     now: datetime,
     finishing: Callable[[Session, Corpus], None] = lambda *_: None,
 ) -> Corpus:
-    """Make pairs the next version of a corpus, questions to answers, as an import makes it.
+    """Make pairs the next version of a corpus, as an import makes it.
 
-    Raises InputError where there are too few of them.
+    Pairs of the kind ``pairs`` are questions to answers; of the kind ``passages`` what stands
+    around the answers, and the questions about it. Raises InputError where there are too few.
     """
+    lines = _asked_of_passages if request.kind == "passages" else _questions_to_answers
     with tempfile.TemporaryFile(prefix="malgil-") as file:
-        for pair in each(sessions, wanted):
-            said = current(pair)
-            line = {"source": said.question, "target": said.answer}
+        for line in lines(sessions, wanted):
             file.write(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         return import_corpus(
             [("pairs.jsonl", file)],
@@ -74,6 +76,35 @@ def to_corpus(
             now=now,
             finishing=finishing,
         )
+
+
+def _questions_to_answers(
+    sessions: sessionmaker[Session], wanted: PairFilter
+) -> Iterator[dict[str, Any]]:
+    for said in map(current, each(sessions, wanted)):
+        yield {"source": said.question, "target": said.answer}
+
+
+def _asked_of_passages(
+    sessions: sessionmaker[Session], wanted: PairFilter
+) -> Iterator[dict[str, Any]]:
+    """Yield passages with all that is asked of them; those of one document share its title.
+
+    Those of a single document go without: what shares a title is never parted, and nothing could
+    be held out.
+    """
+    with sessions() as session:
+        several = pairs.count_documents(session, wanted) > 1
+    place = attrgetter("context_start", "context")
+    for _, of_document in groupby(export(sessions, wanted), attrgetter("document_id")):
+        for (begin, context), asked in groupby(sorted(of_document, key=place), place):
+            title, questions = "", defaultdict(list)
+            for pair in asked:
+                title = pair.title if several else ""
+                span = {"start": pair.answer_start - begin, "end": pair.answer_end - begin}
+                questions[pair.question].append(span)
+            told = [{"question": one, "answers": spans} for one, spans in questions.items()]
+            yield {"title": title, "context": context, "questions": told}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from core.specs.asking import lay_over
 from core.specs.base import Spec, merge, parse
 from core.specs.decoding import DecodeSpec
 from core.specs.generating import GenerateJob, GenerateSpec
+from core.specs.kept import KeptSpec
 from core.specs.model import ModelSpec
 from core.specs.passages import PassageSpec
 from core.specs.plan import Name, Plan, Task, TrainJob
@@ -16,6 +17,7 @@ __all__ = [
     "DecodeSpec",
     "GenerateJob",
     "GenerateSpec",
+    "KeptSpec",
     "ModelSpec",
     "Name",
     "PassageSpec",

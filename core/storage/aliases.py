@@ -1,6 +1,8 @@
 """Names for checkpoints, and the history of what each name has meant."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select
@@ -50,6 +52,25 @@ def rollback(session: Session, name: str, *, now: datetime) -> Alias:
     if len(stack) < 2:
         raise ConflictError(f"The alias {name!r} pointed to nothing before.")
     return _point(session, alias, stack[-2], AliasAction.ROLLBACK, now=now)
+
+
+def answer_from_kept(session: Session, name: str, kept: Mapping[str, Any] | None) -> Alias:
+    """Let ``name`` answer from pairs that people kept, as a KeptSpec says, or from none.
+
+    Promotion and rollback leave that as it is. Raises NotFoundError.
+    """
+    alias = _locked(session, name)
+    if alias is None:
+        raise NotFoundError("alias", name)
+    alias.kept = None if kept is None else dict(kept)
+    session.flush()
+    return get(session, name)
+
+
+def that_answer_from_kept(session: Session) -> dict[str, dict[str, Any]]:
+    """Return what was told ``answer_from_kept``, by name."""
+    query = select(Alias.name, Alias.kept).where(Alias.kept.is_not(None))
+    return {name: kept for name, kept in session.execute(query) if kept is not None}
 
 
 def page(session: Session) -> list[Alias]:

@@ -241,6 +241,12 @@ def counts(session: Session, wanted: PairFilter = ALL) -> dict[ReviewState, int]
     return {state: found.get(state, 0) for state in ReviewState}
 
 
+def count_documents(session: Session, wanted: PairFilter = ALL) -> int:
+    """Return how many documents pairs are about."""
+    query = select(func.count(GeneratedPair.document_id.distinct())).where(*wanted.conditions())
+    return session.scalars(query).one()
+
+
 _ORDER = (GeneratedPair.document_id, GeneratedPair.answer_start, GeneratedPair.id)
 
 

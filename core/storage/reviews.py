@@ -1,17 +1,18 @@
 """What people make of pairs: accepted, rejected, edited, or back to new."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import case, select, update
+from sqlalchemy import case, func, select, update
 from sqlalchemy.orm import Session
 
 from core.errors import InputError, NotFoundError
 from core.storage import documents
 from core.storage.pairs import PairFilter, get, question_of, slice_of
 from core.storage.session import locked
-from core.storage.tables import GeneratedPair, ReviewState
+from core.storage.tables import Document, GeneratedPair, ReviewState
 
 KEPT = (ReviewState.ACCEPTED, ReviewState.EDITED)
 
@@ -88,6 +89,35 @@ def review_many(
                 edited_end=None,
             )
     return len(session.scalars(query.returning(GeneratedPair.id)).all())
+
+
+@dataclass(frozen=True, slots=True)
+class KeptMark:
+    """What changes whenever something is kept or kept no longer, but for two at one moment."""
+
+    count: int
+    newest: datetime | None  # when the newest of them was reviewed
+
+
+def kept_mark(session: Session) -> KeptMark:
+    """Return by what to see whether kept pairs are still those that they were."""
+    query = select(func.count(), func.max(GeneratedPair.reviewed_at))
+    return KeptMark(*session.execute(query.where(GeneratedPair.review.in_(KEPT))).one())
+
+
+def kept_when(session: Session) -> dict[UUID, datetime | None]:
+    """Return which pairs are kept, and when each was reviewed."""
+    query = select(GeneratedPair.id, GeneratedPair.reviewed_at)
+    return dict(session.execute(query.where(GeneratedPair.review.in_(KEPT))).all())
+
+
+def kept(session: Session, ids: Collection[UUID]) -> list[tuple[GeneratedPair, str]]:
+    """Return those of some pairs that are kept, each with the title of its document."""
+    query = select(GeneratedPair, Document.title).join(
+        Document, Document.id == GeneratedPair.document_id
+    )
+    those = GeneratedPair.id.in_(ids), GeneratedPair.review.in_(KEPT)
+    return [(pair, title) for pair, title in session.execute(query.where(*those))]
 
 
 @dataclass(frozen=True, slots=True)

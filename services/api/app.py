@@ -14,6 +14,7 @@ from services.api import docs, errors
 from services.api.answers import Answers
 from services.api.figures import Figures
 from services.api.frame import BodyLimit, Frame
+from services.api.kept import Kept
 from services.api.once import Answered, replay
 from services.api.origin import OwnPagesOnly
 from services.api.resources import Opener, open_resources
@@ -71,12 +72,15 @@ def create_app(settings: Settings, *, opener: Opener = open_resources) -> FastAP
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with opener(settings) as resources:
             app.state.resources = resources
+            app.state.kept = Kept(resources.sessions, now=resources.now)
             app.state.answers = Answers(
                 inbox=resources.inbox,
+                kept=app.state.kept,
                 figures=app.state.figures,
                 timeout_s=settings.reply_timeout_s,
             )
-            yield
+            async with app.state.kept.followed():
+                yield
 
     app = FastAPI(
         title="Malgil",

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from services.api.answers import Answers
 from services.api.figures import Figures
+from services.api.kept import Kept
 from services.api.resources import Resources
 
 
@@ -19,12 +20,17 @@ async def _figures(request: Request) -> Figures:
     return cast(Figures, request.app.state.figures)
 
 
+async def _kept(request: Request) -> Kept:
+    return cast(Kept, request.app.state.kept)
+
+
 async def _answers(request: Request) -> Answers:
     return cast(Answers, request.app.state.answers)
 
 
 ResourcesDep = Annotated[Resources, Depends(_resources)]
 FiguresDep = Annotated[Figures, Depends(_figures)]
+KeptDep = Annotated[Kept, Depends(_kept)]
 AnswersDep = Annotated[Answers, Depends(_answers)]
 
 

@@ -80,6 +80,7 @@ class Figures:
             "malgil_replies_total", "Asks, by how they ended.", ("outcome",), registry=self.registry
         )
         self._answered = self._replies.labels("answered")
+        self._from_kept = self._replies.labels("kept")
         self._reply_seconds = self._seconds(
             "malgil_reply_seconds", "From an ask to its reply, for those that got one."
         )
@@ -138,6 +139,10 @@ class Figures:
             raise
         self._answered.inc()
         self._reply_seconds.observe(perf_counter() - began)
+
+    def from_kept(self) -> None:
+        """Count a reply that took no model."""
+        self._from_kept.inc()
 
     def first_text(self, seconds: float) -> None:
         """Note after how many ``seconds`` a streamed reply began."""

@@ -11,7 +11,7 @@ from services.cli.corpora import upload
 from services.cli.downloading import download
 from services.cli.explaining import explain
 from services.cli.failures import refused
-from services.cli.options import JsonFlag, Limit
+from services.cli.options import JsonFlag, Limit, OfDocument, OfJob
 from services.cli.screen import Screen, facts, moment, size, table
 
 app = typer.Typer(help="Names, and the checkpoints behind them.", no_args_is_help=True)
@@ -53,6 +53,7 @@ def show(model: Model, as_json: JsonFlag = False) -> None:
     told = facts(
         [
             ("name", alias and alias["name"]),
+            ("kept answers", alias and alias["kept"] and _words(alias["kept"])),
             ("checkpoint", checkpoint["id"]),
             ("job", checkpoint["job_id"]),
             ("step", checkpoint["step"]),
@@ -96,6 +97,37 @@ def history(name: Name, as_json: JsonFlag = False) -> None:
         changes = client.ask("GET", f"/v1/aliases/{name}")["history"]
     rows = [(moment(one["created_at"]), one["action"], one["checkpoint_id"]) for one in changes]
     screen.result({"data": changes}, table(("when", "action", "checkpoint"), rows))
+
+
+@app.command()
+def kept(
+    name: Name,
+    least: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=1.0, help="How alike questions must be; 0.85 if not told."),
+    ] = None,
+    job: OfJob = None,
+    document: OfDocument = None,
+    off: Annotated[bool, typer.Option("--off", help="Let the model answer all again.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Let a name give answers of pairs that people accepted, and ask its model only for the rest.
+
+    That is where a question is nearly the same as one of theirs; the reply says which.
+    """
+    screen, path = Screen(as_json=as_json), f"/v1/aliases/{name}/kept"
+    told = {"least": least, "job_id": job, "document_id": document}
+    body = {key: value for key, value in told.items() if value is not None}
+    if off and body:
+        raise refused("--off", "it leaves nothing to tell more of")
+    with connect() as client:
+        if off:
+            alias = client.ask("DELETE", path)
+            screen.result(alias, f"{name} asks its model for every answer.")
+            return
+        alias = client.make(path, method="PUT", body=body)
+    least = alias["kept"]["least"]
+    screen.result(alias, f"{name} gives kept answers to questions that are alike by {least:g}.")
 
 
 @app.command("export")

@@ -41,6 +41,13 @@ class Format(StrEnum):
     ANKI = "anki"
 
 
+class Kind(StrEnum):
+    """What pairs are made into."""
+
+    PAIRS = "pairs"
+    PASSAGES = "passages"
+
+
 Reviews = Annotated[
     list[Review] | None, typer.Option("--review", help="Only pairs in this state; several times.")
 ]
@@ -64,6 +71,28 @@ def list_(
         rows = list(islice(pages(client, wanted), limit))
     columns = ("pair", "review", "question", "answer", "scores")
     screen.result({"data": rows}, table(columns, map(_row, rows)))
+
+
+@app.command()
+def nearest(
+    question: Annotated[str, typer.Argument(help="What somebody might ask.")],
+    job: OfJob = None,
+    document: OfDocument = None,
+    least: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="How alike questions must be.")
+    ] = 0.5,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many to list at most.")] = 5,
+    as_json: JsonFlag = False,
+) -> None:
+    """Find accepted and edited pairs whose questions are nearly the same."""
+    screen = Screen(as_json=as_json)
+    told = {"question": question, "least": least, "limit": limit}
+    with connect() as client:
+        params = {**told, **_wanted(job, document, None, None, None, None)}
+        found = client.ask("GET", "/v1/pairs/nearest", params=params)["data"]
+    names = ("similarity", "question", "answer", "title", "pair_id")
+    rows = [[f"{one['similarity']:.2f}", *(one[name] for name in names[1:])] for one in found]
+    screen.result({"data": found}, table(("alike", "question", "answer", "document", "pair"), rows))
 
 
 @app.command("review")
@@ -120,6 +149,9 @@ def export(
 def corpus_(
     *,
     name: Annotated[str, typer.Option(help="A name that is taken gets a new version.")],
+    kind: Annotated[
+        Kind, typer.Option(help="To learn to answer questions, or to ask them about passages.")
+    ] = Kind.PAIRS,
     job: OfJob = None,
     document: OfDocument = None,
     review: Reviews = None,
@@ -141,6 +173,7 @@ def corpus_(
         job, document, review or [Review.ACCEPTED, Review.EDITED], score, min_score, text
     )
     more = {
+        "where": where,
         "source_language": source_language,
         "target_language": target_language,
         "licence": licence,
@@ -149,9 +182,9 @@ def corpus_(
     }
     told = {key: value for key, value in more.items() if value is not None}
     with connect() as client:
-        made = client.make("/v1/pairs/corpus", body={"name": name, "where": where, **told})
+        made = client.make("/v1/pairs/corpus", body={"name": name, "kind": kind.value, **told})
     count = made["train_count"] + made["valid_count"] + made["test_count"]
-    screen.result(made, f"Made {made['name']}@{made['version']} of {count} pairs.")
+    screen.result(made, f"Made {made['name']}@{made['version']} of {count} {kind.value}.")
 
 
 @app.command("import")

@@ -50,6 +50,10 @@ def _turn(client: Client, talk: str, body: dict[str, Any], screen: Screen) -> No
         screen.line({"conversation": talk, "text": body["text"], "reply": reply})
     else:
         screen.say(reply["text"], style="cyan" if screen.is_live else "")
+        source = reply.get("source")
+        if source and screen.is_live:  # from a pipe each line gets one line
+            told = f"{source['title']}: {source['question']} ({source['similarity']:.2f})"
+            screen.say(told, style="dim")
 
 
 def _typed(screen: Screen) -> Iterator[str]:

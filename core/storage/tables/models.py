@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from core.storage.tables.base import Base, BigId, words
@@ -43,6 +43,9 @@ class Alias(Base):
     name: Mapped[str] = mapped_column(String(64), primary_key=True)
     checkpoint_id: Mapped[UUID] = mapped_column(ForeignKey("checkpoints.id", ondelete="RESTRICT"))
     updated_at: Mapped[datetime]
+    kept: Mapped[dict[str, Any] | None] = mapped_column(  # a KeptSpec; none: a model answers all
+        JSON(none_as_null=True)
+    )
 
     checkpoint: Mapped[Checkpoint] = relationship(lazy="raise")
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from core.storage import aliases
 from core.storage.tables import Alias
-from services.api.deps import NowDep, ResourcesDep
+from services.api.deps import KeptDep, NowDep, ResourcesDep
 from services.api.once import OnceDep
 from services.api.schemas.fields import NewName
 from services.api.schemas.models import (
@@ -16,6 +16,7 @@ from services.api.schemas.models import (
     AliasDetail,
     AliasList,
     AliasRequest,
+    KeptRequest,
 )
 from services.api.schemas.problems import problems
 
@@ -59,6 +60,33 @@ def roll_back_alias(
     with resources.sessions.begin() as session:
         detail = _detail(session, aliases.rollback(session, name, now=now))
         once.keep(session, detail, status=200)
+    return detail
+
+
+@router.put(
+    "/{name}/kept", summary="Let kept pairs answer", responses=problems(404, 409, body=True)
+)
+def give_kept(
+    name: AliasName, body: KeptRequest, resources: ResourcesDep, kept: KeptDep, once: OnceDep
+) -> AliasDetail:
+    """Give the answer of an accepted or edited pair where its question is nearly the same.
+
+    Else the model answers. Other API processes follow within two seconds.
+    """
+    with resources.sessions.begin() as session:
+        told = body.model_dump(mode="json")
+        detail = _detail(session, aliases.answer_from_kept(session, name, told))
+        once.keep(session, detail, status=200)
+    kept.refresh()
+    return detail
+
+
+@router.delete("/{name}/kept", summary="Let the model answer all", responses=problems(404))
+def give_nothing_kept(name: AliasName, resources: ResourcesDep, kept: KeptDep) -> AliasDetail:
+    """Give no answers of pairs any more."""
+    with resources.sessions.begin() as session:
+        detail = _detail(session, aliases.answer_from_kept(session, name, None))
+    kept.refresh()
     return detail
 
 

@@ -13,12 +13,14 @@ from core.data.exports import ExportFormat, written
 from core.pipelines.pairs import BroughtIn, bring_in, export, to_corpus
 from core.storage import pairs, reviews
 from core.storage.tables import Corpus, ReviewState
-from services.api.deps import NowDep, ResourcesDep
+from services.api.deps import KeptDep, NowDep, ResourcesDep
 from services.api.once import FormOnceDep, OnceDep
 from services.api.schemas.corpora import CorpusBody
 from services.api.schemas.pairs import (
     BulkBody,
     BulkRequest,
+    NearestBody,
+    NearestQuery,
     PairBody,
     PairCorpusRequest,
     PairCountsBody,
@@ -32,6 +34,7 @@ from services.api.schemas.pairs import (
     pair_body,
 )
 from services.api.schemas.problems import problems
+from services.api.schemas.replies import kept_body
 
 router = APIRouter(prefix="/v1/pairs", tags=["pairs"])
 
@@ -114,7 +117,10 @@ def make_corpus(
     once: OnceDep,
     now: NowDep,
 ) -> CorpusBody:
-    """Make questions and answers the next version of a corpus of the kind `pairs`."""
+    """Make questions and answers the next version of a corpus.
+
+    Of the kind `pairs`, from which a model learns to answer; or of `passages`, to ask.
+    """
 
     def keep(session: Session, corpus: Corpus) -> None:
         once.keep(session, CorpusBody.model_validate(corpus), location=_place(corpus))
@@ -138,6 +144,13 @@ def review_pairs(
         done = BulkBody(reviewed=count)
         once.keep(session, done, status=200)
     return done
+
+
+@router.get("/nearest", summary="Find kept answers", responses=problems())
+def find_nearest(query: Annotated[NearestQuery, Query()], kept: KeptDep) -> NearestBody:
+    """Accepted and edited pairs whose questions are nearly the same, the most alike first."""
+    found = kept.like(query.question, query.wanted())
+    return NearestBody(data=[kept_body(one) for one in found[: query.limit]])
 
 
 @router.get("/{pair_id}", summary="Show a pair", responses=problems(404))

@@ -47,6 +47,7 @@ STREAMED: dict[int | str, dict[str, Any]] = {
 async def reply(body: ReplyRequest, request: Request, answers: AnswersDep) -> ReplyBody | Response:
     """Answer a text, or the last message of a talk; whole, or piece by piece with ``stream``.
 
+    A model that answers from what people kept names its ``source``; it then has a score of 0.
     404 unknown model, 429 full inbox, 503 no worker, 504 no reply in time.
     """
     if body.stream:
@@ -60,7 +61,7 @@ async def reply(body: ReplyRequest, request: Request, answers: AnswersDep) -> Re
         return EventStream(events, request_id=request.state.request_id)
     return await while_connected(
         request,
-        answers.whole(
+        answers.reply(
             model=body.model,
             turns=body.turns(),
             decode=body.decode,

@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import UploadFile
 from pydantic import ConfigDict, Field
 
-from core.specs import Plan
+from core.specs import KeptSpec, Plan
 from core.storage.tables import AliasAction
 from services.api.schemas.fields import Body, Request
 
@@ -89,10 +89,21 @@ class AliasRequest(Request):
     checkpoint: UUID
 
 
+class KeptRequest(Request, KeptSpec):
+    """Which answers that people kept a name gives before its model is asked."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"least": 0.9, "document_id": "8c1d2b54-9a0e-4c58-8a0b-7f3c6d1e2f90"}]
+        }
+    )
+
+
 _ALIAS: dict[str, Any] = {
     "name": "support-bot",
     "checkpoint_id": "c1f7a8f2-3b0c-4f63-9a65-1f0c5c1d4b21",
     "updated_at": "2025-03-01T09:02:01Z",
+    "kept": None,
 }
 _CHANGE: dict[str, Any] = {
     "action": "promote",
@@ -109,6 +120,9 @@ class AliasBody(Body):
     name: str
     checkpoint_id: UUID
     updated_at: datetime
+    kept: KeptSpec | None = Field(
+        description="Which answers that people kept it gives before its model is asked."
+    )
 
 
 class AliasList(Body):

@@ -8,11 +8,14 @@ from fastapi import UploadFile
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from core.data.exports import ExportFormat
+from core.data.neighbours import LOWEST
 from core.pipelines.importing import ImportRequest
+from core.specs import KeptSpec
 from core.storage.pairs import MAX_QUESTION, SCORE_NAME, PairFilter
 from core.storage.reviews import KEPT
 from core.storage.tables import GeneratedPair, ReviewState
 from services.api.schemas.fields import Body, Label, Language, NewName, Request, Storable
+from services.api.schemas.replies import KeptBody
 
 LARGEST_PLACE = 2**31 - 1
 Place = Annotated[int, Field(ge=0, le=LARGEST_PLACE)]
@@ -235,12 +238,37 @@ class BulkBody(Body):
     reviewed: int
 
 
+class NearestQuery(Request):
+    """A question, and which answers that people kept to look through."""
+
+    question: Annotated[Storable, StringConstraints(min_length=1, max_length=MAX_QUESTION)]
+    least: float = Field(default=LOWEST, ge=LOWEST, le=1, description="How alike, at least.")
+    job_id: UUID | None = None
+    document_id: UUID | None = None
+    limit: int = Field(default=5, ge=1, le=50)
+
+    def wanted(self) -> KeptSpec:
+        """Return what may be found."""
+        return KeptSpec(least=self.least, job_id=self.job_id, document_id=self.document_id)
+
+
+class NearestBody(Body):
+    """Kept answers, the most alike first; there is never a next page."""
+
+    data: list[KeptBody]
+    next: None = None
+
+
 class PairCorpusRequest(Request):
     """Which pairs become a corpus: those that were accepted or edited, if nothing is told."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "helpdesk-questions"}]})
 
     name: NewName = Field(description="A name that is taken gets a new version.")
+    kind: Literal["pairs", "passages"] = Field(
+        default="pairs",
+        description="To learn to answer the questions, or to ask them about their passages.",
+    )
     where: PairQuery = PairQuery(review=[*KEPT])
     source_language: Language | None = None
     target_language: Language | None = None
@@ -257,4 +285,4 @@ class PairCorpusRequest(Request):
     def request(self) -> ImportRequest:
         """Return what the import is told."""
         told = self.model_dump(exclude={"where"})
-        return ImportRequest(kind="pairs", format="jsonl", **told)
+        return ImportRequest(format="jsonl", **told)

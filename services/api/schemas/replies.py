@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
+from core.pipelines.known import Found
 from core.storage.tables import Role
 from services.api.schemas.fields import (
     Body,
@@ -112,6 +113,40 @@ class CandidateBody(Body):
     details: DetailsBody | None = Field(default=None, exclude_if=_missing)
 
 
+_SOURCE: dict[str, Any] = {
+    "pair_id": "4f2d8e6b-0c1a-5b7d-9e3f-1a2b3c4d5e6f",
+    "document_id": "8c1d2b54-9a0e-4c58-8a0b-7f3c6d1e2f90",
+    "title": "Opening hours",
+    "question": "When is it open?",
+    "answer": "nine",
+    "answer_start": 11,
+    "answer_end": 15,
+    "similarity": 0.91,
+}
+
+
+class KeptBody(Body):
+    """The pair that answers, and where its answer stands in which document."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_SOURCE]})
+
+    pair_id: UUID
+    document_id: UUID
+    title: str
+    question: str
+    answer: str
+    answer_start: int
+    answer_end: int
+    similarity: float = Field(description="Of what was asked to the question: 1 is the same.")
+
+
+def kept_body(found: Found) -> KeptBody:
+    """Return what a kept answer looks like to a client."""
+    names = KeptBody.model_fields.keys() - {"similarity"}
+    told = {name: getattr(found.kept, name) for name in names}
+    return KeptBody(**told, similarity=found.similarity)
+
+
 class Timing(Body):
     """Where the time went."""
 
@@ -142,6 +177,9 @@ class ReplyBody(Body):
     checkpoint: str | None
     text: str
     score: float
+    source: KeptBody | None = Field(
+        default=None, exclude_if=_missing, description="Where people kept it; no model was asked."
+    )
     details: DetailsBody | None = Field(default=None, exclude_if=_missing)
     alternatives: list[CandidateBody]
     timing: Timing

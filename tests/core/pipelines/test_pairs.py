@@ -5,9 +5,9 @@ from uuid import UUID
 import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
+from core.data.examples import Passage, example_of
 from core.errors import DataError, InputError
 from core.pipelines.importing import ImportRequest
-from core.pipelines.known import questions_of
 from core.pipelines.pairs import bring_in, export, to_corpus
 from core.storage import corpora, documents, pairs, reviews
 from core.storage.pairs import NewPair, PairFilter
@@ -145,20 +145,48 @@ def test_pairs_become_a_corpus(sessions: sessionmaker[Session], document_id: UUI
         to_corpus(sessions, nothing, request=request, now=NOW)
 
 
-def test_kept_questions_are_found_by_what_is_nearly_the_same(
+def test_pairs_become_passages_that_are_asked_about(
     sessions: sessionmaker[Session], document_id: UUID
 ) -> None:
-    questions = ("How many things does the first paragraph say?", "Who lives on the other side?")
-    new = [
-        NewPair(document_id=document_id, question=question, answer_start=0, answer_end=9)
-        for question in questions
-    ]
+    begin = LONG.index("Paragraph 5")
+    spans = [(begin, begin + 9), (begin + 10, begin + 11), (LONG.index("7 things"), None)]
     with sessions.begin() as session:
+        new = [
+            NewPair(
+                document_id=document_id,
+                question="What?" if number < 2 else "How many?",
+                answer_start=start,
+                answer_end=end or start + 1,
+            )
+            for number, (start, end) in enumerate(spans)
+        ]
         pairs.put(session, new, now=NOW)
-        reviews.edit(session, pairs.identify(new[0]), question=f"{questions[0]} ", by=None, now=NOW)
-    known = questions_of(sessions)
-    assert len(known) == 1
-    nearest = known.nearest("how many things does this first paragraph say")
-    assert nearest is not None
-    assert nearest.key == pairs.identify(new[0])
-    assert len(questions_of(sessions, PairFilter())) == 2
+    request = ImportRequest(name="asked", kind="passages", format="jsonl", test_share=0)
+    corpus = to_corpus(sessions, PairFilter(), request=request, now=NOW)
+    assert (corpus.kind, corpus.train_count + corpus.valid_count) == ("passages", 2)
+    with sessions() as session:
+        found = [
+            example_of(content)
+            for split in Split
+            for content in corpora.stream(session, corpus.id, split)
+        ]
+    told = {}
+    for passage in found:
+        assert isinstance(passage, Passage)
+        assert passage.title == ""  # of a single document nothing could be held out
+        assert passage.context in LONG
+        for one in passage.questions:
+            told[one.question] = [passage.context[span.start : span.end] for span in one.answers]
+    assert told == {"What?": ["Paragraph", "5"], "How many?": ["7"]}
+    with sessions.begin() as session:
+        other = add_document(session, TEXT, "Seoul")
+        more = NewPair(document_id=other.id, question="?", answer_start=0, answer_end=3)
+        pairs.put(session, [more], now=NOW)
+    corpus = to_corpus(sessions, PairFilter(), request=request, now=NOW)
+    with sessions() as session:
+        titles = [
+            content["title"]
+            for split in Split
+            for content in corpora.stream(session, corpus.id, split)
+        ]
+    assert sorted(titles) == ["Long", "Long", "Seoul"]

@@ -131,3 +131,17 @@ def test_an_alias_is_an_undo_stack(sessions: sessionmaker[Session], moves: list[
                 with pytest.raises(ConflictError if stack else NotFoundError):
                     aliases.rollback(session, "bot", now=later(age))
             assert not stack or pointed(session) == stack[-1]
+
+
+def test_a_name_gives_kept_answers_until_it_is_told_not_to(session: Session) -> None:
+    checkpoint = make_checkpoint(session)
+    aliases.promote(session, "bot", checkpoint.id, now=NOW)
+    assert aliases.get(session, "bot").kept is None
+    assert aliases.answer_from_kept(session, "bot", {"least": 0.9}).kept == {"least": 0.9}
+    assert aliases.that_answer_from_kept(session) == {"bot": {"least": 0.9}}
+    aliases.promote(session, "bot", make_checkpoint(session).id, now=later(1))
+    assert aliases.rollback(session, "bot", now=later(2)).kept == {"least": 0.9}
+    assert aliases.answer_from_kept(session, "bot", None).kept is None
+    assert aliases.that_answer_from_kept(session) == {}
+    with pytest.raises(NotFoundError):
+        aliases.answer_from_kept(session, "nobody", {})

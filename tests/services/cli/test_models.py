@@ -92,3 +92,16 @@ def test_a_damaged_file_is_refused(server: Server, malgil: Malgil, tmp_path: Pat
     ran = malgil("models", "import", file)
     assert ran.code == 2
     assert "Error: " in ran.err
+
+
+def test_a_name_gives_kept_answers(server: Server, malgil: Malgil) -> None:
+    promoted(server)
+    ran = malgil("models", "kept", "bot", "--least", "0.9")
+    assert (ran.code, ran.err) == (0, "")
+    assert "alike by 0.9" in ran.out
+    assert "least 0.9" in malgil("models", "show", "bot").out
+    assert malgil("models", "kept", "bot", "--off", "--least", "0.9").code == 2
+    assert malgil("models", "kept", "bot", "--off", "--json").data["kept"] is None
+    assert malgil("models", "kept", "bot", "--json").data["kept"]["least"] == 0.85
+    assert malgil("models", "kept", "nobody").code == 2
+    assert malgil("models", "kept", "bot", "--document", "x").code == 2

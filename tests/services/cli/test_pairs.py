@@ -1,8 +1,11 @@
 import json
 from pathlib import Path
+from uuid import UUID
 
+from core.storage import reviews
+from core.storage.tables import ReviewState
 from tests.core.data.test_exports import read_strictly
-from tests.services.api.rows import add_document, add_pairs
+from tests.services.api.rows import NOW, add_document, add_pairs
 from tests.services.cli.conftest import Malgil, Server
 
 
@@ -72,3 +75,27 @@ def test_pairs_become_a_corpus(server: Server, malgil: Malgil) -> None:
     again = malgil("pairs", "corpus", "--name", "qa", "--review", "new", *shares, "--json").data
     assert (again["version"], again["train_count"]) == (2, 40)
     assert malgil("corpus", "show", "qa@1", "--json").data["source_language"] == "en"
+
+
+def test_kept_answers_are_found_by_a_question(server: Server, malgil: Malgil) -> None:
+    ids = fill(server)
+    assert malgil("pairs", "nearest", "Question 1?", "--json").data["data"] == []
+    with server.sessions.begin() as session:
+        reviews.review(session, UUID(ids[1]), ReviewState.ACCEPTED, by=None, now=NOW)
+    (found,) = malgil("pairs", "nearest", "question 1", "--json").data["data"]
+    assert (found["pair_id"], found["similarity"]) == (ids[1], 1.0)
+    assert "Question 1?" in malgil("pairs", "nearest", "question 1").out
+    assert malgil("pairs", "nearest", "question 1", "--least", "0.1").code == 2
+
+
+def test_pairs_become_passages_to_learn_asking_from(server: Server, malgil: Malgil) -> None:
+    fill(server)
+    ran = malgil("pairs", "corpus", "--name", "asked", "--kind", "passages", "--review", "new")
+    assert ran.code == 2
+    assert "too few different sources" in ran.err
+    document = add_document(server.sessions, "Another text. " * 30, title="More")
+    add_pairs(server.sessions, document, (0, 7))
+    made = malgil(
+        "pairs", "corpus", "--name", "asked", "--kind", "passages", "--review", "new", "--json"
+    ).data
+    assert (made["kind"], made["train_count"] + made["valid_count"]) == ("passages", 2)
