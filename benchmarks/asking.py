@@ -36,7 +36,9 @@ FASTER = 2.0
 RIGHT = 0.5
 THRESHOLDS = (0.01, 0.25, 0.5, 0.75, 1.0)
 # All that is asked is told, whatever is wrong with it.
-ALL = GenerateSpec(round_trip=0.0, alike=1.0, per_passage=64, per_kind=1.0)
+ALL = GenerateSpec(
+    round_trip=0.0, fluency=None, repeats=True, alike=1.0, per_passage=64, per_kind=1.0
+)
 
 
 def main(path: Path | None) -> bool:

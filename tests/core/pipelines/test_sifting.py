@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from core.data.kinds import kind_of
 from core.data.spans import Span
-from core.pipelines.sifting import Candidate, sift, tells_its_answer
+from core.pipelines.sifting import Candidate, says_a_word_twice, sift, tells_its_answer
 from core.specs import GenerateSpec
 
-LOOSE = GenerateSpec(round_trip=0.0, alike=1.0, per_passage=64, per_kind=1.0)
+LOOSE = GenerateSpec(round_trip=0.0, fluency=None, alike=1.0, per_passage=64, per_kind=1.0)
 
 
 def candidate(question: str = "Who lives there?", **more: Any) -> Candidate:
@@ -27,6 +27,7 @@ def test_what_is_wrong_by_itself_is_dropped_and_counted_by_the_reason() -> None:
         "tells its answer": candidate("Where does DOOLY live?"),
         "not found again": candidate(round_trip=0.4),
         "not fluent": candidate(score=-2.0),
+        "says a word twice": candidate("What is the water of the Water?"),
     }
     spec = GenerateSpec(round_trip=0.5, fluency=-1.5)
     sifted = sift([*bad.values(), candidate()], spec)
@@ -68,7 +69,7 @@ def test_the_order_in_which_candidates_come_decides_nothing(
         for place, (word, found, score) in enumerate(made)
     ]
     mixed = chance.sample(some, len(some))
-    spec = GenerateSpec(round_trip=0.3, per_passage=2)
+    spec = GenerateSpec(round_trip=0.3, fluency=-2.0, per_passage=2)
     assert sift(mixed, spec).kept == sift(some, spec).kept
 
 
@@ -77,3 +78,19 @@ def test_a_question_tells_its_answer_whatever_its_case_and_punctuation() -> None
     assert tells_its_answer("세종은 무엇을 했나?", "세종")
     assert not tells_its_answer("Who won?", "?!")
     assert not tells_its_answer("Who won in 1981?", "1980")
+
+
+def test_small_words_may_be_said_twice() -> None:
+    assert says_a_word_twice("What is the journey of the Journey?")
+    assert says_a_word_twice("한글날은 무엇이고 한글날은 언제인가?")
+    assert not says_a_word_twice("Who is the head of the man?")
+    question = candidate("What is the water of the water?")
+    assert sift([question], LOOSE).dropped == {"says a word twice": 1}
+    assert sift([question], LOOSE.model_copy(update={"repeats": True})).kept == [question]
+
+
+def test_of_equally_found_questions_the_more_certain_ones_are_kept() -> None:
+    sure = candidate("Who is it?", score=-0.6, reading=-0.1, span=Span(5, 9))
+    likely = candidate("Where was that?", score=-0.5, reading=-3.0, span=Span(0, 2))
+    spec = LOOSE.model_copy(update={"per_passage": 1})
+    assert sift([likely, sure], spec).kept == [sure]
