@@ -11,6 +11,7 @@ from benchmarks import (
     corpus,
     decoding,
     epochs,
+    filtering,
     neighbour,
     opening,
     parallel,
@@ -32,6 +33,7 @@ def main(arguments: list[str]) -> int:
         "--bundle", type=Path, help="a translator; its recipe is run once, if there is none"
     )
     parser.add_argument("--asker", type=Path, help="a model that asks, likewise")
+    parser.add_argument("--figures", type=Path, help="filtering: the folder to draw into")
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], bool]] = {
         "replies": lambda: replies.main(options.bundle),
@@ -39,6 +41,7 @@ def main(arguments: list[str]) -> int:
         "arrivals": lambda: arrivals.main(options.bundle),
         "shortlist": shortlist.main,
         "asking": lambda: asking.main(options.asker),
+        "filtering": lambda: filtering.main(options.asker, options.figures),
         "neighbour": neighbour.main,
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,

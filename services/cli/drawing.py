@@ -44,7 +44,7 @@ def curves(results: Mapping[str, Sequence[Result]], metric: str) -> bytes:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     scored = any(metric in point for runs in results.values() for point in runs[0].curve)
-    with _drawing(1 + scored, width=5.0, height=3.6) as (figure, axes):
+    with drawing(1 + scored, width=5.0, height=3.6) as (figure, axes):
         for number, (recipe, runs) in enumerate(results.items()):
             colour = f"C{number}"
             _line(axes[0], runs[0], "loss", color=colour, linewidth=0.6, alpha=0.6)
@@ -62,7 +62,7 @@ def curves(results: Mapping[str, Sequence[Result]], metric: str) -> bytes:
             unit = ", %" if metric in SHARES else ""
             axes[1].set(xlabel="updates", ylabel=f"{name(metric)}{unit}")
         axes[-1].legend(fontsize=7, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def attention(maps: Sequence[Mapping[str, Any]]) -> bytes:
@@ -70,7 +70,7 @@ def attention(maps: Sequence[Mapping[str, Any]]) -> bytes:
     width = max(min(len(one["source"]), LARGEST_MAP) for one in maps)
     height = max(min(len(one["output"]), LARGEST_MAP) for one in maps)
     size = {"width": 1.0 + 0.19 * width, "height": 1.0 + 0.19 * height}
-    with _drawing(len(maps), **size) as (figure, axes):
+    with drawing(len(maps), **size) as (figure, axes):
         for one, place in zip(maps, axes, strict=True):
             source, output = one["source"][:LARGEST_MAP], one["output"][:LARGEST_MAP]
             weights = [row[: len(source)] for row in one["weights"][: len(output)]]
@@ -80,7 +80,7 @@ def attention(maps: Sequence[Mapping[str, Any]]) -> bytes:
             place.set_xticks(range(len(source)), source, rotation=turned)
             place.set_yticks(range(len(output)), output)
             place.tick_params(length=0, labelsize=7, labeltop=True, labelbottom=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _line(axes: "Axes", run: Result, key: str, scale: float = 1.0, **style: Any) -> None:
@@ -92,7 +92,7 @@ def _line(axes: "Axes", run: Result, key: str, scale: float = 1.0, **style: Any)
 
 
 @contextmanager
-def _drawing(
+def drawing(
     columns: int, *, width: float, height: float
 ) -> Iterator[tuple["Figure", list["Axes"]]]:
     """Make ``columns`` drawings beside each other, each of so many inches."""
@@ -106,7 +106,8 @@ def _drawing(
         yield figure, list(axes[0])
 
 
-def _svg(figure: "Figure") -> bytes:
+def svg(figure: "Figure") -> bytes:
+    """Return what was drawn as a file."""
     buffer = BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
