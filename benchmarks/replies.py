@@ -6,8 +6,6 @@ one thread in this process, in turns. The load is made on the same cores. Fails 
 is missed.
 """
 
-import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,10 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import torch
 import uvloop
 
+from benchmarks.house import promote, running
 from benchmarks.load import Timed, quantile, run, stream
 from benchmarks.standin import COST
 from benchmarks.translator import checkpoint, open_bundle, ready, validation, wish
@@ -29,8 +27,7 @@ from core.settings import Settings
 from core.specs import DecodeSpec, ModelSpec, Plan, TokenizerSpec
 from core.text.stream import TextStream
 from core.text.tokenizer import Tokenizer
-from services.embedded.children import Child, children
-from services.embedded.supervisor import embedded
+from services.embedded.children import Child
 
 WISH = replace(wish(1), scored=True)  # every reply tells its score
 CLIENTS = 64
@@ -229,19 +226,9 @@ def _tiny() -> bytes:
 @contextmanager
 def _serving(data: bytes, stand_in_s: float | None = None) -> Iterator[str]:
     """Run an installation that serves ``data``, or a stand-in for it; yields its URL."""
-    with tempfile.TemporaryDirectory(prefix="malgil-bench-") as folder:
-        settings = Settings(
-            home=Path(folder, "home"),
-            port=_free_port(),
-            database_url="",
-            redis_url="",
-            blobs_url="",
-            api_url="",
-        )
-        table = [_replaced(child, stand_in_s) for child in children(settings)]
-        with embedded(settings, table=table) as url:
-            _serve(url, data)
-            yield url
+    with running(lambda table: [_replaced(child, stand_in_s) for child in table]) as url:
+        promote(url, data, MODEL)
+        yield url
 
 
 def _replaced(child: Child, stand_in_s: float | None) -> Child:
@@ -253,20 +240,6 @@ def _replaced(child: Child, stand_in_s: float | None) -> Child:
         command=(python, "-m", "benchmarks.standin", *words),
         environment={**child.environment, COST: str(stand_in_s)},
     )
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _serve(url: str, data: bytes) -> None:
-    with httpx.Client(base_url=url, timeout=30) as client:
-        files = {"file": ("bench.safetensors", data)}
-        made = client.post("/v1/checkpoints", files=files).raise_for_status().json()
-        promoted = client.put(f"/v1/aliases/{MODEL}", json={"checkpoint": made["id"]})
-        promoted.raise_for_status()
 
 
 def _whole(url: str, bodies: Sequence[dict[str, Any]], *, clients: int) -> list[Timed]:

@@ -6,7 +6,7 @@ while it runs. Whoever dies, a piece is done once: its pairs and its end are one
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from core.data.neighbours import Neighbours
 from core.pipelines.lease import Lease
 from core.pipelines.pairs import each
 from core.pipelines.patience import DOWN, reason_of
-from core.pipelines.piecework import Asker, claim, work_on
+from core.pipelines.piecework import PARTS, Asker, claim, work_on
 from core.pipelines.workshop import Attempt, Workshop, attempt, give_back
 from core.storage import jobs, pairs, pausing, pieces
 from core.storage.attempts import held
@@ -168,4 +168,11 @@ def summary(standing: Standing, kept: int) -> str:
         f"{counts['documents']} documents, {counts['passages']} passages, {counts['asked']} "
         f"questions asked, {kept} kept"
     )
-    return f"{told}; dropped: {why}" if why else told
+    return "; ".join([told, *([f"dropped: {why}"] if why else []), *_shares(counts)])
+
+
+def _shares(counts: Counter[str]) -> Iterator[str]:
+    """Say what the time of all pieces went to, if there was any."""
+    spent = {name: counts[f"{name}_ms"] for name in PARTS}
+    if total := sum(spent.values()):
+        yield "time: " + ", ".join(f"{name} {took / total:.1%}" for name, took in spent.items())

@@ -25,6 +25,7 @@ from core.storage.tables import Piece
 
 log = structlog.get_logger()
 
+PARTS = ("model", "filters", "database")  # what the time of a piece goes to
 TOGETHER = 8  # documents that are asked about at once; then it is looked whether to go on
 
 Made = tuple[dict[UUID, Questions], Seconds]
@@ -112,7 +113,7 @@ def _make(piece: Piece, lease: _PieceLease, asker: Asker, workshop: Workshop) ->
         lease.check()
         if lease.cancelled or lease.paused or workshop.leaving():
             return None
-        with workshop.sessions() as session:
+        with seconds.of("database"), workshop.sessions() as session:
             texts = documents.known_texts(session, ids[first : first + TOGETHER])
         known = [one for one in ids[first : first + TOGETHER] if one in texts]
         found = question_texts(
