@@ -1,7 +1,9 @@
 """What a training learns from: batches in an order that (seed, epoch) alone decides."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
+
+from numpy.typing import NDArray
 
 from core.data.batches import Batch, EncodedPairs, collate
 from core.data.sampling import BucketSampler, Rows
@@ -41,23 +43,24 @@ class Lessons(Protocol[BatchT_co]):
         ...
 
 
-class PairLessons:
-    """Sources and targets, of similar length within a batch."""
+class BucketedLessons:
+    """Rows of similar lengths in a batch, with nothing to carry from one batch to the next."""
 
     carries = False
 
-    def __init__(self, encoded: EncodedPairs, spec: TrainSpec) -> None:
-        self._encoded = encoded
+    def __init__(self, source: NDArray[Any], target: NDArray[Any], spec: TrainSpec) -> None:
+        """``source`` and ``target`` (rows,) are lengths as the sampler takes them."""
+        self._count = len(source)
         self._sampler = BucketSampler(
-            encoded.source_lengths,
-            encoded.target_lengths,
+            source,
+            target,
             batch_size=spec.batch_size,
             batch_tokens=spec.batch_tokens,
             seed=spec.seed,
         )
 
     def __len__(self) -> int:
-        return len(self._encoded)
+        return self._count
 
     def batches(self, epoch: int) -> Sequence[Rows]:
         """Return the batches of ``epoch``, shuffled anew in each."""
@@ -66,6 +69,14 @@ class PairLessons:
     def ordered(self) -> Sequence[Rows]:
         """Return all rows, the longest first: what does not fit is known at once."""
         return self._sampler.ordered(wider=_WIDER)
+
+
+class PairLessons(BucketedLessons):
+    """Sources and targets."""
+
+    def __init__(self, encoded: EncodedPairs, spec: TrainSpec) -> None:
+        super().__init__(encoded.source_lengths, encoded.target_lengths, spec)
+        self._encoded = encoded
 
     def take(self, rows: Rows) -> Batch:
         """Return ``rows``, padded to the longest among them."""
