@@ -26,7 +26,15 @@ pytestmark = [pytest.mark.chaos, pytest.mark.timeout(3000)]
 DOCUMENTS = int(os.environ.get("CHAOS_DOCUMENTS") or 1000)
 EVERY_S = 10.0
 SQUAD = Settings().data / "qa_squad11_dev" / "dev-v1.1.rebuilt.json"
-OPTIONS = {"answers": 12, "questions": 2, "round_trip": 0.0, "alike": 1.0, "per_kind": 1.0}
+OPTIONS = {
+    "answers": 12,
+    "questions": 2,
+    "round_trip": 0.0,
+    "fluency": None,
+    "repeats": True,
+    "alike": 1.0,
+    "per_kind": 1.0,
+}
 PAIRS = 100  # at the least, of a model that knows a few passages by heart
 # That its workers die says nothing of a piece here: nobody is to give one up for it.
 ENVIRONMENT = {"MALGIL_MAX_DEATHS": "1000", "MALGIL_THREADS": "1"}
