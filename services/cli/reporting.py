@@ -266,6 +266,9 @@ _QUESTIONS: Mapping[str, Cell] = {
     "of these `<unk>` in the source": _of("unknown_in_source_share"),
     "distinct-1": _of("distinct_1"),
     "distinct-2": _of("distinct_2"),
+    "people's questions: BLEU": _inside("people", "bleu"),
+    "chrF ": _inside("people", "chrf"),
+    "answers found, F1 ": _inside("people", "reader_f1"),
 }
 _NO_MORE: Mapping[str, Cell] = {}
 _FAMILIES = (
