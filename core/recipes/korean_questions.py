@@ -28,10 +28,13 @@ RECIPES = (
                     "vocabulary_size": 6000,
                     "split_marks": False,
                     "particles_apart": True,
+                    # A rare syllable is copied whole, and not byte by byte
+                    "byte_fallback": False,
+                    "character_coverage": 0.999,
                 },
                 "model": {"embedding_dim": 96},
                 "train": {"max_source_tokens": 192},
-                "decode": {"max_tokens": 40},
+                "decode": {"max_tokens": 40, "no_repeat_ngram": 5},
             },
         ),
         material=Material(

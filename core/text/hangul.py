@@ -1,7 +1,10 @@
 """Hangul syllables, and what stands at their end: most of Korean grammar hangs on it."""
 
 _FIRST, _LAST = "가", "힣"
-_FINALS = ("", *"ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ")  # in the order of Unicode
+_FINALS: tuple[str, ...] = (
+    "",
+    *"ㄱㄲㄳㄴㄵㄶㄷㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅄㅅㅆㅇㅈㅊㅋㅌㅍㅎ",
+)  # in the order of Unicode
 
 
 def is_syllable(char: str) -> bool:

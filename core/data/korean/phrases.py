@@ -30,25 +30,12 @@ _COUNTED = re.compile(
 _DATED = re.compile(r"(?:\d년|\d월|\d일|[월화수목금토일]요일|아침|저녁|오전|오후|밤)에$")
 _DATE = re.compile(r"\d[년월일]$")
 _IS = re.compile(r"(?:입니|이)다$")
-# Ends of words that no noun follows as its own: of clauses, adverbs, and nouns with more particles.
+# Ends of words that no noun follows as its own: of clauses, of adverbs, of piled particles.
 _ENDINGS = (
-    "면",
-    "고",
-    "서",
-    "며",
-    "아",
-    "어",
-    "여",
-    "해",
-    "게",
-    "록",
-    "만",
-    "데",
-    "지",
-    "히",
-    "때",
+    *("면", "고", "서", "며", "아", "어", "여", "해", "게", "록", "만", "데", "지", "히", "때"),
+    *("에는", "서는", "로는", "에도", "서도", "로도", "부터", "까지", "처럼", "보다", "마다"),
+    *("를", "에", "에서", "에게", "로"),
 )
-_ENDINGS += ("에는", "서는", "로는", "에도", "서도", "로도", "부터", "까지", "처럼", "보다", "마다")
 _NO_ANSWER = (
     "것",
     "때문",
@@ -100,10 +87,10 @@ def phrases(clause: str, nouns: Nouns) -> Iterator[Phrase]:
     said = _words(clause, nouns)
     yield from _told(clause, said, nouns)
     for place, word in enumerate(said):
-        if dated := _date(said, place):
+        if dated := _date(said, place, nouns):
             yield dated
         elif counted := _COUNTED.match(clause, word.span.start):
-            if not place or _ends_before(said[place - 1]):
+            if not place or _ends_before(said[place - 1], nouns):
                 yield _counted(counted)
         elif word.cut is not None and not word.has("and") and not word.parted:
             yield from _ended_by(word.cut, said, place, nouns)
@@ -142,7 +129,7 @@ def _tells(cut: Cut) -> bool:
     """Return whether the noun says something by itself."""
     if cut.stem.removesuffix("들") in EMPTY:
         return False
-    manner = cut.stem in MANNERS or cut.stem.endswith(("적", "대", "기"))
+    manner = cut.stem in MANNERS or cut.stem.endswith(("적", "대", "기", "함", "됨"))
     return not (cut.role == "means" and manner)
 
 
@@ -157,7 +144,7 @@ def _beginning(said: Sequence[Word], place: int, nouns: Nouns) -> int | None:
         first -= 1
     if place - first >= LONGEST or said[first].text in DEICTIC:
         return None
-    return None if first and not _ends_before(said[first - 1]) else first
+    return None if first and not _ends_before(said[first - 1], nouns) else first
 
 
 def _belongs(word: Word, nouns: Nouns) -> bool:
@@ -171,7 +158,7 @@ def _belongs(word: Word, nouns: Nouns) -> bool:
     return word.text in nouns
 
 
-def _ends_before(before: Word) -> bool:
+def _ends_before(before: Word, nouns: Nouns) -> bool:
     """Return whether what ``before`` belongs to ends with it: a clause, or another phrase.
 
     Words that are not known, as numbers and the first halves of names, do not.
@@ -181,7 +168,9 @@ def _ends_before(before: Word) -> bool:
     text = before.text
     if text in DEICTIC | JOINING | EMPTY or text.endswith(JOINED):
         return False
-    return before.parted or text in ADVERBIAL or text.endswith(_ENDINGS)
+    if before.parted:
+        return text not in nouns
+    return text in ADVERBIAL or text.endswith(_ENDINGS) or _DATED.search(text) is not None
 
 
 def _topic_of_another(said: Sequence[Word], place: int) -> bool:
@@ -196,7 +185,7 @@ def _is_quoted_in_part(said: Sequence[Word], first: int, place: int) -> bool:
     return any(after.span.start - before.span.end != 1 for before, after in inside)
 
 
-def _date(said: Sequence[Word], place: int) -> Phrase | None:
+def _date(said: Sequence[Word], place: int, nouns: Nouns) -> Phrase | None:
     """Return the time whose last word is at ``place``: 어제, 10월 9일에."""
     last = said[place]
     if not (last.text in TIMES or _DATED.search(last.text)):
@@ -204,7 +193,7 @@ def _date(said: Sequence[Word], place: int) -> Phrase | None:
     first = place
     while first and _DATE.search(said[first - 1].text):
         first -= 1
-    if first and not _ends_before(said[first - 1]):
+    if first and not _ends_before(said[first - 1], nouns):
         return None
     end = last.span.end
     span = Span(said[first].span.start, end if last.text in TIMES else end - 1)

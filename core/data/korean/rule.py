@@ -23,12 +23,34 @@ _SHORTEST, _LONGEST = 10, 50  # characters of what a question is made of
 _LONGEST_ANSWER = 30
 _FEWEST = 4  # words of a question, but of what something is
 _LINK = re.compile(r"(?:고|며|지만|는데|은데|므로|거나), ")  # two statements in one sentence
-_OPENING = re.compile(rf"(?:{'|'.join(OPENINGS)}),? ".replace("\u00a0", " "))
-# Code, what asks already, what points elsewhere, and reasons, of which no end is asked.
-_ODD = re.compile(
-    r"[_*=%&|\\#@$^~()\[\]{}<>;:/]|\w\.\w"
-    r"|무엇|무언|누구|누가|누군|어디|언제|어떻|어느|얼마|왜 |이것|그것|다음과 같|이는 |그렇지 않으면|때문|것(?:입니|이)다$"
-)
+_OPENING = re.compile(rf"(?:{'|'.join(OPENINGS)}),? ")
+_CODE = r"[_*=%&|\\#@$^~()\[\]{}<>;:/]|\w\.\w"
+_ASKS = "무엇|무언|누구|누가|누군|어디|언제|어떻|어느|얼마|왜 "
+_POINTS = "이것|그것|다음과 같|이는 |그렇지 않으면"  # elsewhere
+_REASONS = "때문|것(?:입니|이)다$"  # of which the end is not asked
+_ODD = re.compile("|".join((_CODE, _ASKS, _POINTS, _REASONS)))
+_THINGS = {
+    "topic": "무엇이",
+    "subject": "무엇이",
+    "object": "무엇을",
+    "name": "무엇이라고",
+    "means": "무엇으로",
+    "of": "무엇의",
+    "at": "무엇에",
+    "in": "어디에서",
+    "to": "누구에게",
+    "is": "무엇인가",
+    "when": "언제",
+}
+_PERSONS = _THINGS | {
+    "topic": "누가",
+    "subject": "누가",
+    "object": "누구를",
+    "of": "누구의",
+    "at": "누구에게",
+    "is": "누구인가",
+}
+_PLACES = {"at": "어디에", "means": "어디로"}
 _FOLLOWED = re.compile(r"\s(?:대|따|의해|의한|관|비|불과|한해|있어)")  # 에 대한, 에 따라
 
 
@@ -82,28 +104,11 @@ def _tells(rest: str, nouns: Nouns) -> bool:
 
 def _asking(phrase: Phrase, clause: str) -> str:
     """Return what stands in the question where the answer and its particle stood."""
+    if phrase.role == "count":
+        return f"몇 {phrase.stem}"
     noun = phrase.stem.removesuffix("들")
-    person, place = noun in PERSONS or noun.endswith("님"), noun in PLACES
-    match phrase.role:
-        case "is":
-            return "누구인가" if person else "무엇인가"
-        case "when":
-            return "언제"
-        case "count":
-            return f"몇 {phrase.stem}"
-        case "topic" | "subject":
-            return "누가" if person else "무엇이"
-        case "object":
-            return "누구를" if person else "무엇을"
-        case "of":
-            return "누구의" if person else "무엇의"
-        case "name":
-            return "무엇이라고"
-        case "to":
-            return "누구에게"
-        case "in":
-            return "어디에서"
-        case "at":
-            return "어디에" if place and not _FOLLOWED.match(clause, phrase.end) else "무엇에"
-        case _:
-            return "어디로" if place else "무엇으로"
+    if noun in PERSONS or noun.endswith("님"):
+        return _PERSONS[phrase.role]
+    if noun in PLACES and not _FOLLOWED.match(clause, phrase.end):
+        return _PLACES.get(phrase.role, _THINGS[phrase.role])
+    return _THINGS[phrase.role]
