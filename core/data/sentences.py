@@ -101,8 +101,8 @@ def _is_end(text: str, start: int, end: int, within: Span) -> bool:
     if not text[end].isspace():  # East Asian text, which goes on without one
         return True
     following = _first_after(text, end, within.end)
-    if text[start - 1] in _LAST_OF_KOREAN:  # then a small letter begins a name, as of a function
-        return True
+    if text[start - 1] in _LAST_OF_KOREAN and text[start + 1] not in ".!?…":
+        return True  # a small letter begins a name then, as of a function
     if following.islower() or text[start] != "." or end - start > 1:
         return not following.islower()
     word = _word_before(text, start, within.start)

@@ -24,7 +24,7 @@ RECIPES = (
             _POINTER.plan,
             {
                 "tokenizer": {
-                    "kind": "unigram",
+                    "kind": "bpe",  # whose pieces are counted by text, and not by different words
                     "vocabulary_size": 6000,
                     "split_marks": False,
                     "particles_apart": True,

@@ -187,9 +187,11 @@ def _spoken(runs: Runs) -> Iterator[str]:
     """Yield what the models said to what they had never seen."""
     lines = []
     for recipe, some in runs.items():
-        for sample in some[0].report.get("samples", ())[:2]:
-            context = _code(" / ".join(sample["context"]))
-            lines.append(f"- `{recipe}`: {context} → {_code(sample['output'])}")
+        for key, whose in (("samples", ""), ("people", ", beside a question of people")):
+            for sample in some[0].report.get(key, ())[:2]:
+                said = f"{_code(' / '.join(sample['context']))} → {_code(sample['output'])}"
+                asked = f" ({_code(sample['target'])})" if whose else ""
+                lines.append(f"- `{recipe}`{whose}: {said}{asked}")
     if lines:
         yield "\nHeld-out examples, the first two of each:\n"
         yield from lines

@@ -108,6 +108,21 @@ def test_families_have_their_own_tables(folder: Path) -> None:
     assert "| recipe | held-out perplexity per token | per word |" in page
 
 
+def test_what_people_asked_stands_beside_what_a_rule_asks(tmp_path: Path) -> None:
+    name = "qgen-pointer-ko"
+    sample = {"context": ["세종"], "target": "누구인가?", "output": "무엇인가?", "score": -1.0}
+    made = ran(name)
+    people = {**made.metrics, "people": {"bleu": 1.25, "chrf": 20.5, "reader_f1": 0.5}}
+    result = ran(name, metrics=people, report={**made.report, "people": [sample]})
+    write_result(result, tmp_path / "results")
+    write_result(ran("qgen-note"), tmp_path / "results")
+    report(tmp_path)
+    page = page_of(tmp_path)
+    assert "| 1.25 | 20.50 | 50.00 % |" in page
+    assert "| - | - | - |" in page
+    assert f"- `{name}`, beside a question of people: `세종` → `무엇인가?` (`누구인가?`)" in page
+
+
 def test_without_results_it_says_what_makes_them(tmp_path: Path, malgil: Malgil) -> None:
     done = malgil("recipe", "report", "--results", tmp_path, "--out", tmp_path)
     assert done.code == 2
