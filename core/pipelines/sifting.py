@@ -8,6 +8,7 @@ from core.data.kinds import kind_of
 from core.data.neighbours import Neighbours
 from core.data.spans import Span
 from core.specs import GenerateSpec
+from core.text.particles import without_particle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +84,13 @@ def sift(candidates: Sequence[Candidate], spec: GenerateSpec) -> Sifted:
 
 
 def tells_its_answer(question: str, answer: str) -> bool:
-    """Return whether all letters of the answer stand in the question, in one run."""
+    """Return whether all letters of the answer stand in the question, in one run.
+
+    A Korean particle behind the answer does not count: 인터프리터를 is told by 인터프리터는.
+    """
     asked, told = _letters(question), _letters(answer)
-    return bool(told) and told in asked
+    noun = without_particle(told)
+    return bool(told) and (told in asked or (len(noun) > 1 and noun in asked))
 
 
 def _fault(candidate: Candidate, spec: GenerateSpec) -> str:

@@ -48,6 +48,14 @@ def fits(stem: str, particle: str) -> bool:
     return closed == (particle == forms[0])
 
 
+def without_particle(text: str) -> str:
+    """Return ``text`` without the particle that it ends with, if it looks like one."""
+    for found in _BEHIND.finditer(text):
+        if found.end() == len(text) and fits(text[: found.start()], found.group()):
+            return text[: found.start()]
+    return text
+
+
 def parted(text: str, by: str) -> str:
     """Return ``text`` with ``by`` before every particle that ends a word.
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.text.hangul import final, is_syllable, with_final
-from core.text.particles import fits, parted
+from core.text.particles import fits, parted, without_particle
 
 SYLLABLES = st.characters(min_codepoint=ord("가"), max_codepoint=ord("힣"))
 CONSONANTS = st.sampled_from(["", *"ㄱㄴㄷㄹㅁㅂㅅㅆㅇㅎㅄ"])
@@ -56,6 +56,17 @@ def test_behind_letters_each_form_will_do(particle: str) -> None:
 )
 def test_particles_are_parted_from_what_they_stand_behind(text: str, shown: str) -> None:
     assert parted(text, "|") == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "noun"),
+    [
+        *(("인터프리터를", "인터프리터"), ("새 객체입니다", "새 객체"), ("세종", "세종")),
+        *(("서버를 보는", "서버를 보"), ("를", "를"), ("", "")),
+    ],
+)
+def test_a_particle_at_the_end_is_taken_away(text: str, noun: str) -> None:
+    assert without_particle(text) == noun
 
 
 @given(st.text(st.sampled_from("가값수를을은는에서로으 a1.,")))
