@@ -176,8 +176,8 @@ def test_the_sheet_has_pairs_whose_answers_stand_in_their_passages(
 
 def test_a_training_of_questions_resumes_to_the_same_bytes(tmp_path) -> None:
     plan = merge(QUESTIONS, {"train": {"max_epochs": 5}, "model": {"dropout": 0.2}})
-    for separate in (False, True):
-        plan = merge(plan, {"model": {"questions": {"separate": separate}}})
+    for questions in ({}, {"separate": True}, {"self_attention": "gated"}):
+        plan = merge(plan, {"model": {"questions": questions}})
         whole = list(learn(every_split(PASSAGES), plan, scratch=tmp_path / "a"))
         before, saved = [], None
         for event in learn(every_split(PASSAGES), plan, scratch=tmp_path / "b", due=lambda: True):
@@ -252,6 +252,17 @@ def test_the_note_says_unknown_where_it_lacks_a_word(tmp_path) -> None:
             {"model": {"copy_source": False, "questions": {"condition": "answer"}}},
             "model.coverage: with questions.condition answer",
         ),
+        (
+            {
+                "model": {
+                    "copy_source": False,
+                    "coverage": False,
+                    "questions": {"condition": "answer", "self_attention": "gated"},
+                }
+            },
+            "model.questions.self_attention: with questions.condition answer",
+        ),
+        ({"model": {"questions": {"self_attention": "yes"}}}, "model.questions.self_attention"),
         ({"model": {"questions": {"longest_answer": 0}}}, "model.questions.longest_answer"),
         ({"tokenizer": {"kind": "char"}}, "tokenizer.*split_marks"),
     ],
