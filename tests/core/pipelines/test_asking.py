@@ -29,9 +29,10 @@ STRANGE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    *_, last = learn(every_split(PASSAGES), QUESTIONS, scratch=tmp_path_factory.mktemp("asker"))
+@pytest.fixture(scope="module", params=["none", "gated"])
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    plan = merge(QUESTIONS, {"model": {"questions": {"self_attention": request.param}}})
+    *_, last = learn(every_split(PASSAGES), plan, scratch=tmp_path_factory.mktemp("asker"))
     assert isinstance(last, Finished)
     return last
 
