@@ -27,6 +27,7 @@ HIGHER = (
 LOWER = ("unknown_share",)
 NEVER = "unknown_in_source_share"
 VARIANTS: Mapping[str, Sequence[str]] = {  # of the pointer, and what is set
+    "unaveraged": ("train.average=none", "train.decay=inverse_sqrt", "train.ema_decay=0.999"),
     "subword": (
         "tokenizer.kind=unigram",
         "tokenizer.split_marks=false",
