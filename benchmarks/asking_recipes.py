@@ -63,7 +63,7 @@ def main(results: Path | None, seed: int, variants: Sequence[str]) -> bool:
         return False
     note, pointer = by_recipe[NOTE], by_recipe[POINTER]
     _print({NOTE: note, POINTER: pointer, **_same_seed(beside, seed)})
-    _tell(beside)
+    _tell([*(Variant(name=one.recipe, runs=(one,)) for one in (note, pointer)), *beside])
     faults = list(faults_of(note, pointer))
     print("; ".join(faults) or f"{POINTER} is ahead of {NOTE} in every figure (one seed, {seed})")
     return not faults
@@ -113,9 +113,9 @@ def _print(runs: Mapping[str, Result]) -> None:
         print(f"machine: {machine}")
 
 
-def _tell(beside: Sequence[Variant]) -> None:
-    for one in beside:
-        print(f"{one.name}: {one.recipe.name}, {', '.join(one.changes) or 'as it is'}")
+def _tell(columns: Sequence[Variant]) -> None:
+    for one in columns:
+        print(f"{one.name}: {one.recipe.name}, {', '.join(one.changes) or 'as it is today'}")
 
 
 def _learned_from(run: Result) -> dict[str, Any]:
