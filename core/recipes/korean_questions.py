@@ -33,7 +33,7 @@ RECIPES = (
                     "character_coverage": 0.999,
                 },
                 "model": {"embedding_dim": 96},
-                "train": {"max_source_tokens": 192},
+                "train": {"max_source_tokens": 192, "max_epochs": 6, "time_limit_s": 2400.0},
                 "decode": {"max_tokens": 40, "no_repeat_ngram": 5},
             },
         ),
