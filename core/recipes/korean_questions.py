@@ -24,7 +24,7 @@ RECIPES = (
             _POINTER.plan,
             {
                 "tokenizer": {
-                    "kind": "bpe",  # whose pieces are counted by text, and not by different words
+                    "kind": "unigram",
                     "vocabulary_size": 6000,
                     "split_marks": False,
                     "particles_apart": True,
@@ -33,7 +33,7 @@ RECIPES = (
                     "character_coverage": 0.999,
                 },
                 "model": {"embedding_dim": 96},
-                "train": {"max_source_tokens": 192, "max_epochs": 6, "time_limit_s": 2400.0},
+                "train": {"max_source_tokens": 192, "max_epochs": 6},
                 "decode": {"max_tokens": 40, "no_repeat_ngram": 5},
             },
         ),
