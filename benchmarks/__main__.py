@@ -8,6 +8,7 @@ from pathlib import Path
 from benchmarks import (
     arrivals,
     asking,
+    asking_recipes,
     corpus,
     decoding,
     epochs,
@@ -27,13 +28,23 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="all of them if none is named")
     parser.add_argument("--pairs", type=int, default=corpus.PAIRS, help="corpus: how many")
-    parser.add_argument("--seeds", type=int, nargs="*", default=[1], help="recipes: which")
+    parser.add_argument(
+        "--seeds", type=int, nargs="+", default=[1], help="recipes: which (the first)"
+    )
     parser.add_argument("--at-once", type=int, default=1, help="recipes: so many side by side")
     parser.add_argument(
         "--bundle", type=Path, help="a translator; its recipe is run once, if there is none"
     )
     parser.add_argument("--asker", type=Path, help="a model that asks, likewise")
     parser.add_argument("--figures", type=Path, help="filtering: the folder to draw into")
+    parser.add_argument("--results", type=Path, help="asking-recipes: runs that are there already")
+    parser.add_argument(
+        "--variants",
+        nargs="*",
+        default=[],
+        choices=asking_recipes.VARIANTS,
+        help="asking-recipes: what is trained besides",
+    )
     options = parser.parse_args(arguments)
     benchmarks: dict[str, Callable[[], bool]] = {
         "replies": lambda: replies.main(options.bundle),
@@ -42,6 +53,9 @@ def main(arguments: list[str]) -> int:
         "shortlist": shortlist.main,
         "asking": lambda: asking.main(options.asker),
         "filtering": lambda: filtering.main(options.asker, options.figures),
+        "asking-recipes": lambda: asking_recipes.main(
+            options.results, options.seeds[0], options.variants
+        ),
         "neighbour": neighbour.main,
         "corpus": lambda: corpus.main(options.pairs),
         "parallel": parallel.main,

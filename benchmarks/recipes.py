@@ -92,7 +92,7 @@ def adding_fast() -> bool:
     settings = ("train.validate_every=88", "train.time_limit_s=20")  # cut short, not changed
     with tempfile.TemporaryDirectory() as folder:
         more = [word for setting in settings for word in ("--set", setting)]
-        result = _run_one("addition-reverse-peeky", 1, Path(folder), threads=1, more=more)
+        result = run_one("addition-reverse-peeky", 1, Path(folder), threads=1, more=more)
     reached = None
     for point in (one for one in result["curve"] if "exact_match" in one):
         right, spent = point["exact_match"], point["seconds"]
@@ -123,10 +123,10 @@ def _run(names: Sequence[str], seeds: Sequence[int], at_once: int) -> list[dict[
     wanted = [(name, seed) for name in names for seed in seeds]
     threads = 1 if at_once > 1 else 0
     with ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(lambda one: _run_one(*one, RESULTS, threads=threads), wanted))
+        return list(pool.map(lambda one: run_one(*one, RESULTS, threads=threads), wanted))
 
 
-def _run_one(
+def run_one(
     name: str, seed: int, folder: Path, *, threads: int, more: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Run one recipe in a process of its own and return its result; raises if it fails."""

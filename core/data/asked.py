@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.data.answered import Tally, only_place
+from core.data.answered import Tally, only_place, passage_of
 from core.data.examples import AnsweredQuestion, Example, Passage
 from core.data.paired import bad_line, good_lines
 from core.data.spans import Span
@@ -34,6 +34,23 @@ def passages(files: Sequence[str], root: Path, material: Material) -> Iterator[E
         if questions is None:
             raise DataError(f"{name}: a second file holds the questions, and there is none")
         yield from read_fairytale(name, questions, root)
+
+
+def asked_by_people(name: str, root: Path, *, language: str) -> Iterator[Passage]:
+    """Yield the passages of a jsonl file that are in ``language``, as our own examples name it.
+
+    Raises DataError naming file and line where a passage cannot be read.
+    """
+    for line in good_lines(name, root):
+        try:
+            value = json.loads(line.text)
+            found = passage_of(value, Tally())
+        except ValueError as error:
+            raise bad_line(name, line.number, f"not JSON: {error}") from error
+        if found.passage is None or found.problems:
+            raise bad_line(name, line.number, found.problems[0])
+        if value.get("language") == language:
+            yield found.passage
 
 
 def read_fairytale(

@@ -6,14 +6,18 @@ import re
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(rf"\b(?:{english})\b|{korean}", re.IGNORECASE))
     for kind, english, korean in (
-        ("how many", r"how (?:many|much|old|long|far|often|tall|large|big)", "몇|얼마"),
-        ("who", r"who|whom|whose", "누구|누가|누군"),
-        ("when", r"when|what (?:year|date|day|month|century|time)", "언제"),
-        ("where", r"where", "어디"),
+        (
+            "how many",
+            r"how (?:many|much|old|long|far|often|tall|large|big)",
+            "(?<!몇)몇(?!몇)|얼마",
+        ),
+        ("who", r"who|whom|whose", "누구(?!나|든)|누가|누군(?!가)"),
+        ("when", r"when|what (?:year|date|day|month|century|time)", "언제(?!나|든)"),
+        ("where", r"where", "어디(?!나|든|에나|서나)"),
         ("why", r"why", r"왜(?=\s|[?])|무엇 때문|이유"),
         ("how", r"how", "어떻게"),
-        ("which", r"which", "어느|어떤"),
-        ("what", r"what", r"무엇|무슨|뭐|뭘|뭔|무얼"),
+        ("which", r"which", "어느(?! 정도)|어떤"),
+        ("what", r"what", r"무엇(?!이든)|무슨|뭐|뭘|뭔|무얼"),
     )
 )
 OTHER = "other"

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from core.data import asked, paired, running
 from core.data.examples import Example, Split
 from core.data.holdout import hold_out
+from core.data.korean.reading import asked_by_rule
 from core.data.made_names import names
 from core.data.made_up import algorithms, calculator
 from core.errors import InputError
@@ -79,6 +80,7 @@ _READERS: Mapping[Reader, tuple[paired.Reader, int]] = MappingProxyType(
         "penn": (running.penn, 1),
         "fables": (running.fables, 1),
         "passages": (asked.passages, _ALL),
+        "korean": (asked_by_rule, _ALL),
     }
 )
 _MAKERS: Mapping[Reader, Maker] = MappingProxyType(

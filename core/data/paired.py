@@ -75,6 +75,12 @@ def table(files: Sequence[str], root: Path, material: Material) -> Iterator[Exam
     return _from_format(files[0], root, "pairs", format_of(files[0]), columns)
 
 
+def texts_of(name: str, root: Path, material: Material) -> Iterator[str]:
+    """Yield the targets of a csv, tsv or jsonl file: one side of its pairs, as running text."""
+    for pair in table((name,), root, material):
+        yield pair.texts[1]
+
+
 def dialogues(files: Sequence[str], root: Path, material: Material) -> Iterator[Example]:
     """Yield the talks of a jsonl file."""
     del material

@@ -9,11 +9,12 @@ from core.data.spans import Span
 
 _GAP = re.compile(r"\n[^\S\n]*\n\s*")
 _WORDS = re.compile(r"\S+")
+_LAST_OF_KOREAN = "다요죠까"
 _CLOSERS = "\"'”’)\\]}」』》〉】］）"
 # What may end a sentence: before a blank, or where East Asian text has none.
 # Nothing is tried again from the middle of a run: a file of full stops costs no more than another.
 _STOP = re.compile(
-    rf"(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s)|[。！？]+[{_CLOSERS}]*|(?<=[다요죠까])\.(?=[가-힣])"
+    rf"(?<![.!?…])[.!?…]++[{_CLOSERS}]*+(?=\s)|[。！？]+[{_CLOSERS}]*|(?<=[{_LAST_OF_KOREAN}])\.(?=[가-힣])"
 )
 _OPENERS = "\"'“‘([{「『《〈【"
 _MARKER = re.compile(r"(?:[-–—*+•·▪◦‣○●■□※]|\(?\d{1,3}[.)]|\(?[A-Za-z가-하][.)]|[①-⑳])\s")
@@ -100,6 +101,8 @@ def _is_end(text: str, start: int, end: int, within: Span) -> bool:
     if not text[end].isspace():  # East Asian text, which goes on without one
         return True
     following = _first_after(text, end, within.end)
+    if text[start - 1] in _LAST_OF_KOREAN and text[start + 1] not in ".!?…":
+        return True  # a small letter begins a name then, as of a function
     if following.islower() or text[start] != "." or end - start > 1:
         return not following.islower()
     word = _word_before(text, start, within.start)

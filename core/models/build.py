@@ -24,6 +24,7 @@ from core.models.pointer import Pointer
 from core.models.proposers import Proposer, SpanProposer, TagProposer
 from core.models.reader import SpanReader
 from core.models.recurrence import Recurrence
+from core.models.self_attention import GatedSelfAttention
 from core.models.seq2seq import Seq2Seq
 from core.specs import ModelSpec, QuestionSpec
 
@@ -113,7 +114,9 @@ def _token_vectors(
     return TokenVectors(words=words, shapes=shapes, tags=None)
 
 
-def _passage_encoder(spec: ModelSpec, vectors: TokenVectors) -> PassageEncoder:
+def _passage_encoder(
+    spec: ModelSpec, vectors: TokenVectors, *, around: GatedSelfAttention | None = None
+) -> PassageEncoder:
     stack = make_stack(
         spec,
         input_dim=vectors.dim,
@@ -126,7 +129,19 @@ def _passage_encoder(spec: ModelSpec, vectors: TokenVectors) -> PassageEncoder:
         vectors=vectors,
         encoder=RecurrentEncoder(stack),
         dropout=dropout(spec.dropout, locked=spec.locked_dropout),
+        around=around,
     )
+
+
+def _self_attention(spec: ModelSpec, questions: QuestionSpec) -> GatedSelfAttention | None:
+    """Return what the tokens of a passage look at each other with, before a question is made."""
+    match questions.self_attention:
+        case "none":
+            return None
+        case "gated":
+            return reset(GatedSelfAttention(memory_dim=spec.passage_dim))
+        case _:
+            assert_never(questions.self_attention)
 
 
 def _proposer(spec: ModelSpec, questions: QuestionSpec, *, memory_dim: int) -> Proposer:
@@ -160,7 +175,7 @@ def _writer(
         case "passage":
             tags = nn.Embedding(TAGS, questions.tag_dim)
             tagged = TokenVectors(words=vectors.words, shapes=vectors.shapes, tags=tags)
-            encoder = _passage_encoder(spec, tagged)
+            encoder = _passage_encoder(spec, tagged, around=_self_attention(spec, questions))
         case _:
             assert_never(questions.condition)
     decoder, feature_dim = make_decoder(spec)

@@ -16,6 +16,7 @@ from core.models.generators import Generator
 from core.models.multihead import CrossAttention, FeedForward, SelfAttention
 from core.models.pointer import Pointer
 from core.models.recurrence import Recurrence
+from core.models.self_attention import GatedSelfAttention
 
 Side = Literal["source", "target", "once"]  # what a brick goes through: one step after the other
 
@@ -172,6 +173,13 @@ def _(module: AdditiveAttention, place: Place) -> Brick:
         pair=hidden_dim + covering + memory_dim,
     )
     return Brick("additive attention", _looking(place, query_dim, memory_dim, memory_dim), cost)
+
+
+@brick.register
+def _(module: GatedSelfAttention, place: Place) -> Brick:
+    dim = module.keys.in_features
+    cost = at(place.side, 5 * dim * dim, pair=2 * dim)
+    return Brick("gated self-attention", _flow(place, dim, dim), cost)
 
 
 @brick.register

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from core.data.marks import OUTSIDE, unmarked
 from core.models.encoders import Encoded, RecurrentEncoder
 from core.models.pointer import fold
+from core.models.self_attention import GatedSelfAttention
 
 
 class TokenVectors(nn.Module):
@@ -40,24 +41,32 @@ class TokenVectors(nn.Module):
 
 
 class PassageEncoder(nn.Module):
-    """Recurrent layers over a whole passage.
+    """Recurrent layers over a whole passage, and, if wanted, a look from each token at all of it.
 
     Where its vectors know of marks, the answer is tagged in what they read: Zhou et al. 2017, 2.1.
     """
 
     def __init__(
-        self, *, vectors: TokenVectors, encoder: RecurrentEncoder, dropout: nn.Module
+        self,
+        *,
+        vectors: TokenVectors,
+        encoder: RecurrentEncoder,
+        dropout: nn.Module,
+        around: GatedSelfAttention | None = None,
     ) -> None:
         super().__init__()
         self.vectors = vectors
         self.encoder = encoder
+        self.around = around
         self.dropout = dropout
         self.memory_dim = encoder.memory_dim
 
     def forward(self, source: Tensor, mask: Tensor) -> Encoded:
         """Read the marked ids ``source`` (B, S), whose real tokens ``mask`` (B, S) names."""
         encoded: Encoded = self.encoder(self.dropout(self.vectors(source)), mask)
-        return encoded
+        if self.around is None:
+            return encoded
+        return encoded._replace(memory=self.around(encoded.memory, mask))
 
 
 class AnswerEncoder(nn.Module):

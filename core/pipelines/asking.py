@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
 from core.data.batches import pad_sources
 from core.data.marks import with_answer
@@ -20,7 +21,7 @@ from core.decoding.engine import Ended, Failed
 from core.decoding.step import SIGNS, Hypothesis
 from core.errors import InputError
 from core.models.asker import Asker
-from core.models.proposers import best_spans
+from core.models.proposers import NEVER, best_spans
 from core.pipelines.bundle import Bundle
 from core.pipelines.questions import Question, engine_of
 from core.pipelines.wishes import stops_of, wish_of
@@ -28,6 +29,7 @@ from core.specs import DecodeSpec
 from core.text.located import Located
 from core.text.stream import cut
 from core.text.tokenizer import BOS, EOS, UNK, Tokenizer
+from core.text.words import borders_of
 
 ROWS = 32  # read side by side
 TOKENS = 16_384  # padded ones at most, unless one passage alone has more
@@ -61,7 +63,10 @@ class FoundAnswer:
 
 
 def propose(bundle: Bundle, passages: Sequence[str], *, count: int) -> list[list[Proposal]]:
-    """Return for each passage at most ``count`` answers that do not overlap, the best first."""
+    """Return for each passage at most ``count`` answers that do not overlap, the best first.
+
+    They are whole words, also where tokens are pieces of these (``core.text.words.borders_of``).
+    """
     model, _ = _parts(bundle)
     readings = _read(bundle, passages)
     found: list[list[Proposal]] = [[] for _ in passages]
@@ -70,7 +75,8 @@ def propose(bundle: Bundle, passages: Sequence[str], *, count: int) -> list[list
         with torch.inference_mode():
             scores = model.propose(source, mask).cpu()
         for row, own in zip(rows, scores, strict=True):
-            found[row] = _proposals(passages[row], readings[row].located, own, count)
+            whole = _whole_words(passages[row], readings[row], own)
+            found[row] = _proposals(passages[row], readings[row].located, whole, count)
     return found
 
 
@@ -103,7 +109,10 @@ def ask(
 
 
 def find(bundle: Bundle, asked: Sequence[tuple[str, str]]) -> list[FoundAnswer]:
-    """Return where the reader sees the answer to each question: (passage, question)."""
+    """Return where the reader sees the answer to each question: (passage, question).
+
+    It is whole words if any are at hand that are no longer than an answer may be.
+    """
     model, tokenizer = _parts(bundle)
     readings = _read(bundle, [passage for passage, _ in asked])
     questions = [
@@ -117,8 +126,8 @@ def find(bundle: Bundle, asked: Sequence[tuple[str, str]]) -> list[FoundAnswer]:
         with torch.inference_mode():
             scores = model.find(source, mask, ids, ids_mask).cpu()
         for row, own in zip(rows, scores, strict=True):
-            ((first, last, log_prob),) = best_spans(own, 1)
-            located = readings[row].located
+            located, whole = readings[row].located, _whole_words(asked[row][0], readings[row], own)
+            ((first, last, log_prob),) = best_spans(whole, 1) or best_spans(own, 1)
             span = located.characters(first, last) if len(located) else (0, 0)
             start, end = _trimmed(asked[row][0], *span)
             found[row] = FoundAnswer(Span(start, max(start, end)), log_prob)
@@ -161,6 +170,21 @@ def _proposals(text: str, located: Located, scores: torch.Tensor, count: int) ->
         if start < end:
             found.append(Proposal(Span(start, end), log_prob))
     return found[:count]
+
+
+def _whole_words(text: str, reading: Reading, scores: torch.Tensor) -> torch.Tensor:
+    """Return ``scores`` (S, L) without spans that begin or end within a word of ``text``."""
+    located = reading.located
+    if reading.vocabulary.spec.kind == "word" or not len(located):
+        return scores
+    borders = borders_of(text)
+    spans = [_trimmed(text, *located.characters(one, one)) for one in range(len(located))]
+    begins = torch.tensor([start in borders or start == end for start, end in spans])
+    ends = torch.tensor([end in borders or start == end for start, end in spans])
+    last = torch.arange(len(spans)).unsqueeze(1) + torch.arange(scores.size(1))  # (S, L)
+    whole = begins.unsqueeze(1) & ends[last.clamp(max=len(spans) - 1)]
+    beyond = scores.size(0) - len(spans)  # padding, of which no score is finite
+    return scores.masked_fill(~functional.pad(whole, (0, 0, 0, beyond)), NEVER)
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

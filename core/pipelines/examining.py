@@ -76,6 +76,19 @@ def report_on(
     return report, examined.sheet
 
 
+def figures_of_people(
+    bundle: Bundle, passages: Sequence[Passage]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Ask about ``passages`` that people asked about; return figures and samples."""
+    examining = examine(bundle, _held(passages))
+    while True:
+        try:
+            next(examining)
+        except StopIteration as end:
+            examined: Examined = end.value
+            return examined.metrics, examined.samples
+
+
 def held_out_questions(examples: Examples, *, rows: int) -> list[HeldOutQuestion]:
     """Return about ``rows`` questions with an answer, of test, or of validation if there is none.
 
@@ -86,10 +99,7 @@ def held_out_questions(examples: Examples, *, rows: int) -> list[HeldOutQuestion
         random.Random(0).shuffle(passages)  # noqa: S311 (repeatable on purpose)
         held: list[HeldOutQuestion] = []
         for passage in passages:
-            asked = ((one, one.answer) for one in passage.questions)
-            found = [
-                HeldOutQuestion(passage, one, answer) for one, answer in asked if answer is not None
-            ]
+            found = _held([passage])
             if held and len(held) + len(found) > rows:
                 break
             held += found
@@ -127,6 +137,15 @@ def examine(bundle: Bundle, held: Sequence[HeldOutQuestion]) -> Generator[str, N
         samples=[_sample(one, question) for one, question in zip(held, written, strict=True)],
         sheet=sheet_of(bundle, held),
     )
+
+
+def _held(passages: Iterable[Passage]) -> list[HeldOutQuestion]:
+    return [
+        HeldOutQuestion(passage, one, answer)
+        for passage in passages
+        for one in passage.questions
+        if (answer := one.answer) is not None
+    ]
 
 
 def written_likelihood(bundle: Bundle, lesson: Lesson, *, prefix: str) -> dict[str, float]:

@@ -12,6 +12,7 @@ Reader = Literal[
     "text",  # running text, one paragraph a line
     "penn",  # running text, one tokenised sentence a line, each ended by "<eos>"
     "passages",  # SQuAD documents; stories, and then the questions about them
+    "korean",  # the targets of tables: Korean text, and questions about it that a rule makes
     "fables",  # Gutenberg's Aesop, cleaned as the notes on language models do
     "calculator",  # made up: all sums and differences of numbers up to 99
     "algorithms",  # made up: what a small algorithm makes of its input
@@ -36,12 +37,15 @@ class Material:
     test_files: tuple[str, ...] = ()
     vectors: str = ""  # word vectors to begin with, in the data folder
     shipped: bool = False
+    people: str = ""  # passages in ``examples/``: people's questions, examined on beside ``test``
+    people_language: str = ""  # of these passages, only those in it
     limit: int | None = None  # the first so many examples of ``files``, in their order
     valid: Share = 0.05
     test: Share = 0
     split_by: Literal["source", "target"] = "source"  # whose equals are kept together
 
     columns: tuple[int, int] | None = None  # table: source and target, from 1; else by their names
+    scattered: tuple[str, ...] = ()  # korean: of ``files``, those in no running order
     algorithms: tuple[Algorithm, ...] = ("copy", "reverse", "sort", "parity", "program")
     lengths: tuple[int, int] = (1, 8)  # algorithms: shortest and longest of training
     test_lengths: tuple[int, int] = (9, 12)  # algorithms: what no training example has

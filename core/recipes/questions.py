@@ -112,6 +112,13 @@ RECIPES = (
                         "shape_dim": 8,
                     },
                 },
+                "train": {
+                    "decay": "cosine",
+                    "average": "ema",
+                    "ema_decay": 0.998,
+                    "max_epochs": 10,
+                    "time_limit_s": 5400.0,
+                },
                 "decode": {"no_repeat_ngram": 3},
             },
         ),

@@ -125,6 +125,11 @@ def _question_faults(spec: ModelSpec, questions: QuestionSpec) -> Iterator[str]:
         yield "copy_source: with questions.condition answer nothing else is read; take passage"
     if questions.condition == "answer" and spec.coverage:
         yield "coverage: with questions.condition answer there is no passage to go through"
+    if questions.condition == "answer" and questions.self_attention != "none":
+        yield (
+            "questions.self_attention: with questions.condition answer there is no passage to look "
+            "round in; take passage"
+        )
 
 
 def _language_model_faults(spec: ModelSpec) -> Iterator[str]:

@@ -11,6 +11,7 @@ from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
 from core.errors import BundleError, InputError, SpecError
 from core.specs import TokenizerSpec
 from core.text.clean import normalise
+from core.text.particles import parted
 from core.text.words import is_closing, words_of
 
 PAD = 0
@@ -23,6 +24,7 @@ SPECIALS = (PAD, UNK, BOS, EOS, SEP)
 _MAX_SENTENCES = 1_000_000  # what one vocabulary is learned from: more costs memory, not quality
 _MAX_SENTENCE_LENGTH = 4000  # characters; the trainer's cost grows steeply with unbroken text
 _SPACE_MARK = "\u2581"  # how pieces write a space
+_BORDER = "\x1f"  # where no piece goes on, told to the trainer alone
 _TRAINER_RESERVED = re.compile("[\0\u2581\u2585]+")  # a sentence with one of these is thrown away
 _TOO_SMALL = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 
@@ -33,6 +35,9 @@ class Tokenizer:
     Subwords with byte fallback lose nothing: ``decode(encode(text))`` is ``normalise(text)``.
     Words lose the width of spaces; characters and words lose what the vocabulary lacks. Where
     marks are split off, the text of a mark that closes follows the word before it.
+
+    Where particles are apart, no piece was learned across the border of a Korean word and its
+    particle, so that what is looked for can end there: 인터프리터를 is two pieces or more.
 
     Every text but a character one is encoded with a space put before it, so that a word is the
     same piece wherever it stands; ``decode`` takes that space away again.
@@ -225,10 +230,13 @@ def _sample(sentences: Iterable[str], limit: int) -> list[str]:
 
 def _train(sentences: Sequence[str], spec: TokenizerSpec) -> bytes:
     subwords = spec.kind in {"unigram", "bpe"}
+    if spec.particles_apart:
+        sentences = [parted(sentence, _BORDER) for sentence in sentences]
     model = BytesIO()
     try:
         SentencePieceTrainer.train(
             sentence_iterator=iter(sentences),
+            pretokenization_delimiter=_BORDER if spec.particles_apart else "",
             model_writer=model,
             model_type=spec.kind,
             vocab_size=spec.vocabulary_size,

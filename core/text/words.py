@@ -28,6 +28,19 @@ def words_of(text: str) -> list[tuple[int, int]]:
     return found
 
 
+def borders_of(text: str) -> set[int]:
+    """Return where a part of ``text`` may begin or end that is to be whole words.
+
+    Scripts without case hang particles on words, or write no spaces at all: there it may be
+    between any two characters of a word.
+    """
+    found = set[int]()
+    for start, end in words_of(text):
+        found |= {start, end}
+        found |= {place for place in range(start + 1, end) if _is_uncased(text, place)}
+    return found
+
+
 def is_closing(word: str) -> bool:
     """Return whether ``word`` is a mark that is written without a space before it."""
     return word in _CLOSING
@@ -39,6 +52,12 @@ def _goes_on(text: str, place: int) -> bool:
     if _JOINER in (before, here) or _is_mark(here) or unicodedata.category(here) == "Sk":
         return True
     return _is_mark(before) and (here.isalnum() or here == "_")
+
+
+def _is_uncased(text: str, place: int) -> bool:
+    """Return whether ``place`` is before or behind a letter without case, and parts none."""
+    beside = {unicodedata.category(char) for char in text[place - 1 : place + 1]}
+    return "Lo" in beside and not _goes_on(text, place)
 
 
 def _is_mark(char: str) -> bool:

@@ -83,6 +83,27 @@ def attention(maps: Sequence[Mapping[str, Any]]) -> bytes:
         return svg(figure)
 
 
+def bars(results: Mapping[str, Sequence[Result]], metrics: Sequence[str]) -> bytes:
+    """Draw ``metrics``, each out of 100, side by side: a bar for each of ``results``.
+
+    Of several seeds the first is drawn.
+    """
+    wide = 0.8 / len(results)
+    with _drawing(1, width=10.0, height=3.6) as (figure, axes):
+        for number, (label, runs) in enumerate(results.items()):
+            at = [place + (number + 0.5) * wide - 0.4 for place in range(len(metrics))]
+            heights = [
+                (100.0 if one in SHARES else 1.0) * (runs[0].metrics.get(one) or 0.0)
+                for one in metrics
+            ]
+            axes[0].bar(at, heights, wide, label=label)
+        axes[0].set_xticks(range(len(metrics)), [name(one) for one in metrics])
+        axes[0].set(ylabel="out of 100")
+        axes[0].grid(visible=False, axis="x")
+        axes[0].legend(fontsize=7, frameon=False)
+        return _svg(figure)
+
+
 def _line(axes: "Axes", run: Result, key: str, scale: float = 1.0, **style: Any) -> None:
     points = [point for point in run.curve if point.get(key) is not None]
     points = thinned(points, SHOWN_POINTS)

@@ -5,7 +5,8 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from core.data.examples import Example, Pair, Split, example_of
+from core.data.asked import asked_by_people
+from core.data.examples import Example, Pair, Passage, Split, example_of
 from core.data.materials import read
 from core.pipelines.importing import ImportRequest, checked_rows
 from core.recipes import Recipe
@@ -40,6 +41,15 @@ def own_vectors(recipe: Recipe, data: Path) -> Path | None:
     if not path.is_file():
         raise refused("--vectors", f"there is no {path}; MALGIL_DATA says where data is")
     return path
+
+
+def peoples(recipe: Recipe) -> list[Passage]:
+    """Return passages of the project's examples that people asked about, if ``recipe`` has any."""
+    material = recipe.material
+    if not material.people:
+        return []
+    examples = SOURCES / "examples"
+    return list(asked_by_people(material.people, examples, language=material.people_language))
 
 
 def given(recipe: Recipe, files: Sequence[Path], request: ImportRequest) -> Corpus:

@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -16,7 +16,7 @@ from rich.live import Live
 from rich.text import Text
 
 from core.data.columns import Columns
-from core.data.examples import Example, Split
+from core.data.examples import Example, Passage, Split
 from core.pipelines.importing import ImportRequest
 from core.pipelines.threads import use_threads
 from core.recipes import CorpusKind, Recipe, find
@@ -24,7 +24,7 @@ from core.specs import Plan, merge
 from services.cli.client import settings
 from services.cli.failures import refused
 from services.cli.following import Event
-from services.cli.gathering import Corpus, cut, given, own, own_vectors, told
+from services.cli.gathering import Corpus, cut, given, own, own_vectors, peoples, told
 from services.cli.headlines import headline
 from services.cli.options import (
     JsonFlag,
@@ -104,6 +104,8 @@ def run(
         return
     if out is not None:
         out.write_bytes(finished.data)
+    if not corpus and (passages := peoples(recipe)):
+        finished = _examined(finished, passages)
     _show(recipe, finished, out, screen)
     if results is not None:
         made = Result(
@@ -174,6 +176,17 @@ def _trained(
             return listener.hear(events)
         deque(events, maxlen=0)
         return None
+
+
+def _examined(finished: "Finished", passages: list[Passage]) -> "Finished":
+    """Return the same with figures of what people asked about ``passages``, and some samples."""
+    from core.pipelines.bundle import read_bundle
+    from core.pipelines.examining import figures_of_people
+
+    figures, samples = figures_of_people(read_bundle(finished.data), passages)
+    metrics = {**finished.metrics, "people": figures}
+    report = {**finished.report, "metrics": metrics, "people": samples[:SHOWN_SAMPLES]}
+    return replace(finished, metrics=metrics, report=report)
 
 
 def _until(came: threading.Event, events: Iterator["Learned"]) -> Iterator["Learned"]:
@@ -249,17 +262,19 @@ def _told(learned: "Learned") -> Iterator[Event]:
 def _show(recipe: Recipe, finished: "Finished", out: Path | None, screen: Screen) -> None:
     """Print the figures, some samples, and last the one that counts."""
     samples = finished.report["samples"][:SHOWN_SAMPLES]
+    people = finished.metrics.get("people", {})
     line = headline(recipe.headline, finished.metrics)
     reached = recipe.headline.reached(finished.metrics.get(recipe.headline.metric))
     figures: list[tuple[str, Any]] = [
         *((key.replace("_", " "), finished.metrics.get(key)) for key in SCORES),
+        *((f"people's questions: {key}", people.get(key)) for key in SCORES if key in people),
         ("parameters", f"{finished.report['parameters']:,}"),
         ("seconds", f"{finished.report['run']['seconds']:.1f}"),
         ("checkpoint", f"{out} ({size(len(finished.data))})" if out else None),
     ]
     lines = [
         (" | ".join(one["context"]), f"{one['output']}  (wanted: {one['target']})")
-        for one in samples
+        for one in [*samples, *finished.report.get("people", ())]
     ]
     data = {
         "metrics": finished.metrics,

@@ -12,6 +12,7 @@ from tests.golden.make import ASKER, asked_of, wish
 
 ALL = sorted(Path(__file__).parent.glob("*.safetensors"))
 ASKERS = [path for path in ALL if ASKER in path.stem]
+BEFORE_GATES = [path for path in ASKERS if path.stem.startswith("malgil-2.")]
 STORED = [path for path in ALL if path not in ASKERS]
 
 
@@ -50,3 +51,13 @@ def test_a_stored_checkpoint_asks_what_it_always_asked(path: Path) -> None:
 
 def test_there_is_a_stored_checkpoint_that_asks() -> None:
     assert ASKERS
+
+
+@pytest.mark.parametrize("path", BEFORE_GATES, ids=lambda path: path.stem)
+def test_a_setting_that_a_checkpoint_is_older_than_is_off(path: Path) -> None:
+    data = path.read_bytes()
+    questions = read_bundle(data).plan.model.questions
+
+    assert b"self_attention" not in data
+    assert questions is not None
+    assert questions.self_attention == "none"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.data.answered import Tally
-from core.data.asked import read_fairytale
+from core.data.asked import asked_by_people, read_fairytale
 from core.data.examples import AnsweredQuestion, Passage
 from core.data.materials import read
 from core.data.spans import Span
@@ -59,6 +59,26 @@ def test_a_line_that_is_no_question_is_named(tmp_path: Path, wrong: Any) -> None
 
     with pytest.raises(DataError, match=r"q\.jsonl, line 2: is not a question"):
         list(read_fairytale("s.jsonl", "q.jsonl", tmp_path))
+
+
+def test_people_asked_about_passages_in_one_language(tmp_path: Path) -> None:
+    answer = {"text": "The sun", "start": 0}
+    passage = {"title": "a", "context": "The sun set.",
+               "questions": [{"question": "What set?", "answers": [answer]}]}  # fmt: skip
+    lines = [{**passage, "language": "en"}, {**passage, "language": "ko"}]
+    (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    found = list(asked_by_people("p.jsonl", tmp_path, language="ko"))
+
+    assert found == [Passage("a", "The sun set.", (AnsweredQuestion("What set?", (Span(0, 7),)),))]
+
+
+@pytest.mark.parametrize("wrong", ["{", "[]", '{"context": "a", "questions": 3}'])
+def test_a_line_that_is_no_passage_is_named(tmp_path: Path, wrong: str) -> None:
+    (tmp_path / "p.jsonl").write_text(wrong + "\n")
+
+    with pytest.raises(DataError, match=r"p\.jsonl, line 1"):
+        list(asked_by_people("p.jsonl", tmp_path, language="ko"))
 
 
 def test_documents_and_stories_stand_side_by_side(tmp_path: Path) -> None:

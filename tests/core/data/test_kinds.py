@@ -24,6 +24,9 @@ from core.data.kinds import OTHER, kind_of
         ("몇 명이 살고 있나?", "how many"),
         ("이것은 무엇인가?", "what"),
         ("왜 그런가요?", "why"),
+        ("누구나 쉽게 익힐 수 있는 것은 무엇인가?", "what"),  # whoever, and not who
+        ("언제나 열려 있는 곳은 어디인가?", "where"),
+        ("몇몇 함수는 무엇을 돌려주는가?", "what"),
         ("왜구는 그 섬에 살았다", OTHER),
     ],
 )

@@ -86,6 +86,8 @@ def test_passages_are_the_same_every_time(text: str, spec: PassageSpec) -> None:
     [
         ("서울은 수도이다. 인구는 얼마일까? 천만이에요! 네.", 4),
         ("그가 왔다.그녀는 갔다.", 2),
+        ("객체를 만듭니다. pointer 인자는 비울 수 없습니다.", 2),
+        ("그는 갔다... maybe 아니다.", 1),
         ("그는 “나는 간다.”고 말했다. 그리고 갔다.", 2),
         ("“왜 가니?” 그가 물었다.", 2),
         ("“Why?” he asked. “Because.”", 2),

@@ -14,6 +14,14 @@ def test_an_answer_shares_words_with_the_best_of_those_that_people_gave() -> Non
     assert answer_f1("x", []) == 0.0
 
 
+def test_of_korean_words_the_syllables_are_shared() -> None:
+    assert answer_f1("세종이", ["세종"]) == pytest.approx(4 / 5)
+    assert answer_f1("세종 대왕", ["세종대왕"]) == 1.0
+    assert answer_f1("세종", ["태조"]) == 0.0
+    assert answer_f1("GIL을", ["GIL"]) == pytest.approx(2 / 3)
+    assert not answer_exact("세종이", ["세종"])
+
+
 def test_neither_case_nor_marks_nor_articles_count() -> None:
     assert answer_exact("The Han!", ["han"])
     assert not answer_exact("Han river", ["han"])

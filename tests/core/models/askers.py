@@ -43,6 +43,10 @@ SPECS: dict[str, ModelSpec] = {
     "separate note": merge(
         BASE, {**ANSWER, "questions": {"condition": "answer", "separate": True}}
     ),
+    "gated": merge(BASE, {**POINTER, "questions": {"self_attention": "gated"}}),
+    "gated and separate": merge(
+        BASE, {**POINTER, "questions": {"self_attention": "gated", "separate": True}}
+    ),
     "tags with a pointer": merge(BASE, {**POINTER, "questions": {"proposer": "tags"}}),
 }
 

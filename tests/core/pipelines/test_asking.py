@@ -12,6 +12,7 @@ from core.pipelines.bundle import Bundle, read_bundle
 from core.pipelines.learn import Finished, Saved, Stage, learn
 from core.pipelines.offline import decode_batch
 from core.specs import DecodeSpec, merge
+from core.text.words import borders_of
 from core.training.events import Measured, Validated
 from tests.core.pipelines.small import PAIRS, PASSAGES, QUESTIONS, every_split, small_plan
 
@@ -28,9 +29,10 @@ STRANGE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
-    *_, last = learn(every_split(PASSAGES), QUESTIONS, scratch=tmp_path_factory.mktemp("asker"))
+@pytest.fixture(scope="module", params=["none", "gated"])
+def finished(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    plan = merge(QUESTIONS, {"model": {"questions": {"self_attention": request.param}}})
+    *_, last = learn(every_split(PASSAGES), plan, scratch=tmp_path_factory.mktemp("asker"))
     assert isinstance(last, Finished)
     return last
 
@@ -176,8 +178,8 @@ def test_the_sheet_has_pairs_whose_answers_stand_in_their_passages(
 
 def test_a_training_of_questions_resumes_to_the_same_bytes(tmp_path) -> None:
     plan = merge(QUESTIONS, {"train": {"max_epochs": 5}, "model": {"dropout": 0.2}})
-    for separate in (False, True):
-        plan = merge(plan, {"model": {"questions": {"separate": separate}}})
+    for questions in ({}, {"separate": True}, {"self_attention": "gated"}):
+        plan = merge(plan, {"model": {"questions": questions}})
         whole = list(learn(every_split(PASSAGES), plan, scratch=tmp_path / "a"))
         before, saved = [], None
         for event in learn(every_split(PASSAGES), plan, scratch=tmp_path / "b", due=lambda: True):
@@ -194,13 +196,18 @@ def test_a_training_of_questions_resumes_to_the_same_bytes(tmp_path) -> None:
         assert after[-1].data == whole[-1].data
 
 
-@pytest.mark.parametrize("kind", ["unigram", "bpe", "char"])
-def test_pieces_of_words_keep_their_place_too(kind: str, tmp_path) -> None:
-    tokenizer = {"kind": kind, "split_marks": False, "vocabulary_size": 400}
+@pytest.fixture(scope="module", params=["unigram", "bpe", "char"])
+def in_pieces(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """A model that reads pieces of words, and has hardly learned where these end."""
+    tokenizer = {"kind": request.param, "split_marks": False, "vocabulary_size": 400}
     plan = merge(QUESTIONS, {"tokenizer": tokenizer, "train": {"max_epochs": 2}})
-    *_, last = learn(every_split(PASSAGES), plan, scratch=tmp_path)
-    bundle = read_bundle(last.data)
+    scratch = tmp_path_factory.mktemp(request.param)
+    *_, last = learn(every_split(PASSAGES), plan, scratch=scratch)
+    return read_bundle(last.data)
 
+
+def test_pieces_of_words_keep_their_place_too(in_pieces: Bundle) -> None:
+    bundle = in_pieces
     for context, found in zip(STRANGE, propose(bundle, STRANGE, count=4), strict=True):
         for one in found:
             assert 0 <= one.span.start < one.span.end <= len(context)
@@ -212,6 +219,24 @@ def test_pieces_of_words_keep_their_place_too(kind: str, tmp_path) -> None:
     text = STRANGE[3]
     inside = text.index("부산") + 1  # an answer may begin within a token
     assert ask(bundle, [(text, Span(inside, inside + 1))])[0]
+
+
+@pytest.mark.parametrize("text", ["Copperfield's unforgettable weaknesses", *STRANGE[2:]])
+def test_answers_are_whole_words_where_tokens_are_pieces(in_pieces: Bundle, text: str) -> None:
+    borders = borders_of(text)
+
+    for one in propose(in_pieces, [text], count=99)[0]:
+        assert {one.span.start, one.span.end} <= borders
+    (found,) = find(in_pieces, [(text, "Which river?")])
+    assert {found.span.start, found.span.end} <= borders
+
+
+def test_an_answer_is_found_within_a_word_that_is_longer_than_answers_are(in_pieces) -> None:
+    text = "unforgettablenesses" * 9
+    (found,) = find(in_pieces, [(text, "Which river?")])
+
+    assert propose(in_pieces, [text], count=9) == [[]]
+    assert 0 <= found.span.start < found.span.end <= len(text)
 
 
 def test_the_note_says_unknown_where_it_lacks_a_word(tmp_path) -> None:
@@ -252,6 +277,17 @@ def test_the_note_says_unknown_where_it_lacks_a_word(tmp_path) -> None:
             {"model": {"copy_source": False, "questions": {"condition": "answer"}}},
             "model.coverage: with questions.condition answer",
         ),
+        (
+            {
+                "model": {
+                    "copy_source": False,
+                    "coverage": False,
+                    "questions": {"condition": "answer", "self_attention": "gated"},
+                }
+            },
+            "model.questions.self_attention: with questions.condition answer",
+        ),
+        ({"model": {"questions": {"self_attention": "yes"}}}, "model.questions.self_attention"),
         ({"model": {"questions": {"longest_answer": 0}}}, "model.questions.longest_answer"),
         ({"tokenizer": {"kind": "char"}}, "tokenizer.*split_marks"),
     ],

@@ -77,6 +77,8 @@ def test_a_question_tells_its_answer_whatever_its_case_and_punctuation() -> None
     assert tells_its_answer("What did the U.S. army do?", "u.s. Army")
     assert tells_its_answer("세종은 무엇을 했나?", "세종")
     assert not tells_its_answer("Who won?", "?!")
+    assert tells_its_answer("인터프리터는 무엇인가?", "인터프리터를")
+    assert not tells_its_answer("누가 평균을 구했는가?", "평가")  # no particle can be known here
     assert not tells_its_answer("Who won in 1981?", "1980")
 
 

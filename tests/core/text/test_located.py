@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.specs import TokenizerSpec
 from core.text.located import Located, locate
 from core.text.tokenizer import Tokenizer
-from core.text.words import words_of
+from core.text.words import borders_of, words_of
 
 LEARNED = "The Denver Broncos (50th) don't stop, 안녕하세요 위키백과는 맛있게 é 한글 now?"
 SPECS = {
@@ -136,3 +136,31 @@ def test_marks_that_close_are_written_without_a_space() -> None:
     said = words.decode(words.encode("The Broncos, (now)?"))
 
     assert said == "The Broncos, ( now)?"
+
+
+@pytest.mark.parametrize(
+    ("text", "inside"),
+    [
+        ("copper don't 50th 1,000 well-known U.S.", []),
+        ("cafe\u0301 हिन्दी 👩\u200d👩\u200d👧", []),
+        ("위키백과는", [1, 2, 3, 4]),  # whose last syllable is a particle
+        ("1967년에", [4, 5]),
+        ("東京と京都", [1, 2, 3, 4]),  # no spaces are written there
+    ],
+)
+def test_whole_words_end_where_their_script_lets_them(text: str, inside: list[int]) -> None:
+    ends = {place for word in words_of(text) for place in word}
+
+    assert borders_of(text) == ends | set(inside)
+
+
+@given(text=texts)
+def test_what_is_whole_never_parts_a_character(text: str) -> None:
+    borders = borders_of(text)
+
+    assert {place for word in words_of(text) for place in word} <= borders
+    assert not any(
+        unicodedata.category(text[place])[0] == "M"
+        for place in borders - {len(text)}
+        if place and not text[place - 1].isspace() and text[place - 1].isalnum()
+    )

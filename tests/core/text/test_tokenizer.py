@@ -73,6 +73,46 @@ def test_lower_casing_subwords_lose_only_case(kind: str, text: str) -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == normalise(text.lower())
 
 
+NOUNS = ("인터프리터", "서버", "함수", "데이터", "문서")
+PARTED = [
+    f"{one}{first} {other}{second} {end}"
+    for one in NOUNS
+    for other in NOUNS
+    for first in ("를", "의", "에서")
+    for second in ("로", "에서", "를")
+    for end in ("부릅니다.", "옮깁니다.")
+]
+
+
+def test_words_grow_into_their_particles_where_nothing_parts_them() -> None:
+    tokenizer = Tokenizer.train(PARTED, TokenizerSpec(kind="bpe", vocabulary_size=360))
+    assert tokenizer.pieces(tokenizer.encode("인터프리터를")) == ["▁인터프리터를"]
+
+
+@pytest.mark.parametrize("kind", SUBWORDS)
+def test_no_piece_has_a_noun_and_a_particle_where_they_are_apart(kind: str) -> None:
+    spec = TokenizerSpec(kind=kind, vocabulary_size=360, particles_apart=True)
+    tokenizer = Tokenizer.train([*PARTED, "a\x1fb를 c"], spec)
+    pieces = tokenizer.pieces(range(tokenizer.size))
+    assert not [one for one in pieces if one.endswith(("터를", "서를", "버에서", "수의"))]
+    for noun in NOUNS:
+        apart = tokenizer.encode(f"{noun}에서")
+        assert apart[: len(tokenizer.encode(noun))] == tokenizer.encode(noun)
+
+
+@given(text=texts())
+@example(text="a\x1fb")
+def test_subwords_with_particles_apart_lose_nothing(text: str) -> None:
+    tokenizer = trained("unigram", particles_apart=True)
+    assert tokenizer.decode(tokenizer.encode(text)) == normalise(text)
+
+
+@pytest.mark.parametrize("kind", ["char", "word", "closed"])
+def test_only_subwords_can_have_particles_apart(kind: str) -> None:
+    with pytest.raises(ValueError, match="particles_apart"):
+        TokenizerSpec(kind=kind, particles_apart=True)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @given(text=texts())
 def test_no_text_becomes_a_special(kind: str, text: str) -> None:

@@ -119,6 +119,22 @@ def test_pairs_of_a_model_that_asks_stand_on_a_page(tmp_path: Path, malgil: Malg
     assert "sheet" not in json.loads((tmp_path / "results" / f"{name}-seed1.json").read_text())
 
 
+def test_a_model_that_learned_from_a_rule_is_asked_about_what_people_asked(
+    tmp_path: Path, malgil: Malgil
+) -> None:
+    material = RECIPES["qgen-pointer-ko"].material
+    if any(not (DATA / file).is_file() for file in material.files):
+        pytest.skip(f"{DATA} has no {material.files[0]}; MALGIL_DATA says where it is")
+    ran = malgil("recipe", "run", "qgen-pointer-ko", *BRIEF, "--json", "--results", tmp_path)
+    assert ran.code == 0, ran.out + ran.err
+    people = ran.lines[-1]["metrics"]["people"]
+    assert people.keys() >= {"bleu", "chrf", "reader_f1", "proposer_span_f1", "round_trip_f1"}
+    (sample, *_) = ran.lines[-1]["report"]["people"]
+    assert sample["target"] == "한글을 만든 임금은 누구인가?"
+    kept = json.loads((tmp_path / "qgen-pointer-ko-seed1.json").read_text(encoding="utf-8"))
+    assert kept["metrics"]["people"].keys() == people.keys()
+
+
 def test_mails_are_read_with_their_subject(tmp_path: Path, malgil: Malgil) -> None:
     mails = tmp_path / "mails.csv"
     rows = "".join(f"Order {n},Where is order {n}?,It is on its way.\n" for n in range(60))

@@ -50,6 +50,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("addition", "date-attention", "translate", "aesop-lstm", "char-lstm"):
         write_result(ran(name), tmp_path / "results")
     write_result(ran("addition-peeky", quick=True), tmp_path / "results")
+    asked = {"bleu_4": 10.4, "reader_f1": 0.48, "chrf": 30.0}
+    write_result(ran("qgen-pointer", metrics=asked), tmp_path / "results")
+    changed = {"train": {"average": "none", "seed": 9}, "model": {"questions": {"separate": True}}}
+    write_result(
+        ran("qgen-pointer", 2, metrics={**asked, "bleu_4": 11.25}, plan=changed),
+        tmp_path / "results" / "apart",
+    )
     report(tmp_path)
     return tmp_path
 
@@ -106,6 +113,39 @@ def test_families_have_their_own_tables(folder: Path) -> None:
     page = page_of(folder)
     assert "| recipe | held-out loss | chrF | BLEU | seconds per epoch |" in page
     assert "| recipe | held-out perplexity per token | per word |" in page
+
+
+def test_other_settings_have_a_table_that_says_what_was_changed(folder: Path) -> None:
+    page = page_of(folder)
+    lines = page.splitlines()
+
+    (told,) = [line for line in lines if line.startswith("- apart: ")]
+    assert told.startswith("- apart: `qgen-pointer`, `model.questions.separate=true`")
+    assert told.endswith(" (seed 2)")
+    assert "seed=9" not in told
+    (line,) = [line for line in lines if line.startswith("| apart |")]
+    assert "11.25" in line
+    assert "48.00 %" in line
+    assert "](figures/questions.changed.svg)" in page
+    drawn = (folder / "docs" / "figures" / "questions.changed.svg").read_text(encoding="utf-8")
+    assert "apart" in drawn
+    assert "qgen-pointer" in drawn
+
+
+def test_what_people_asked_stands_beside_what_a_rule_asks(tmp_path: Path) -> None:
+    name = "qgen-pointer-ko"
+    sample = {"context": ["세종"], "target": "누구인가?", "output": "무엇인가?", "score": -1.0}
+    made = ran(name)
+    told = {"bleu": 1.25, "chrf": 20.5, "proposer_token_f1": 0.25, "reader_f1": 0.5}
+    people = {**made.metrics, "people": told}
+    result = ran(name, metrics=people, report={**made.report, "people": [sample]})
+    write_result(result, tmp_path / "results")
+    write_result(ran("qgen-note"), tmp_path / "results")
+    report(tmp_path)
+    page = page_of(tmp_path)
+    assert "| 1.25 | 20.50 | 25.00 % | 50.00 % | - |" in page
+    assert page.count("people's questions: BLEU") == 1  # and not beside recipes on other data
+    assert f"- `{name}`, beside a question of people: `세종` → `무엇인가?` (`누구인가?`)" in page
 
 
 def test_without_results_it_says_what_makes_them(tmp_path: Path, malgil: Malgil) -> None:
