@@ -89,7 +89,7 @@ def bars(results: Mapping[str, Sequence[Result]], metrics: Sequence[str]) -> byt
     Of several seeds the first is drawn.
     """
     wide = 0.8 / len(results)
-    with _drawing(1, width=10.0, height=3.6) as (figure, axes):
+    with drawing(1, width=10.0, height=3.6) as (figure, axes):
         for number, (label, runs) in enumerate(results.items()):
             at = [place + (number + 0.5) * wide - 0.4 for place in range(len(metrics))]
             heights = [
@@ -101,7 +101,7 @@ def bars(results: Mapping[str, Sequence[Result]], metrics: Sequence[str]) -> byt
         axes[0].set(ylabel="out of 100")
         axes[0].grid(visible=False, axis="x")
         axes[0].legend(fontsize=7, frameon=False)
-        return _svg(figure)
+        return svg(figure)
 
 
 def _line(axes: "Axes", run: Result, key: str, scale: float = 1.0, **style: Any) -> None:
