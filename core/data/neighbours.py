@@ -10,11 +10,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from core.specs.kept import LOWEST
 from core.text.clean import normalise
 
 SHINGLE = 3  # characters
 BANDS, ROWS = 32, 4  # a pair that is alike by 0.7 is missed once in 6,000 times, by 0.5 once in 8
-LOWEST = 0.5  # what is less alike is missed too often to be asked for
 
 KeyT = TypeVar("KeyT")
 

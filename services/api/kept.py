@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import structlog
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.errors import SpecError
-from core.pipelines.known import Found, Known
 from core.pipelines.patience import DOWN, reason_of
 from core.specs import KeptSpec, parse
 from core.storage import aliases
 from services.api.schemas.fields import Decode
+
+if TYPE_CHECKING:
+    from core.pipelines.known import Found, Known
 
 EVERY_S = 2.0
 ONLY_A_MODEL = ("skip", "banned", "required", "prefix", "stop", "alignments")  # can do as told
@@ -27,8 +31,15 @@ class Kept:
     def __init__(self, sessions: sessionmaker[Session], *, now: Callable[[], datetime]) -> None:
         """``now`` is by the clock of the database."""
         self._sessions = sessions
-        self._known = Known(sessions, now=now)
+        self._now = now
         self._names: dict[str, KeptSpec] = {}
+
+    @cached_property
+    def _known(self) -> "Known":
+        """What was kept; numpy is loaded only where somebody wants it."""
+        from core.pipelines.known import Known
+
+        return Known(self._sessions, now=self._now)
 
     @asynccontextmanager
     async def followed(self) -> AsyncIterator[None]:
@@ -55,12 +66,12 @@ class Kept:
             self._known.refresh()
         self._names = names
 
-    def like(self, question: str, wanted: KeptSpec) -> list[Found]:
+    def like(self, question: str, wanted: KeptSpec) -> "list[Found]":
         """Return what was kept by now and answers ``question``, the most alike first."""
         self._known.refresh()
         return self._known.like(question, wanted)
 
-    def answer(self, model: str, question: str, decode: Decode) -> Found | None:
+    def answer(self, model: str, question: str, decode: Decode) -> "Found | None":
         """Return what ``model`` answers from what was kept, if it does; never waits for anything.
 
         Where a request tells what to say and what not, or wants to see the model look, it does not.

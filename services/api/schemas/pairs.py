@@ -8,14 +8,14 @@ from fastapi import UploadFile
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from core.data.exports import ExportFormat
-from core.data.neighbours import LOWEST
 from core.pipelines.importing import ImportRequest
 from core.specs import KeptSpec
+from core.specs.kept import LOWEST
 from core.storage.pairs import MAX_QUESTION, SCORE_NAME, PairFilter
 from core.storage.reviews import KEPT
 from core.storage.tables import GeneratedPair, ReviewState
 from services.api.schemas.fields import Body, Label, Language, NewName, Request, Storable
-from services.api.schemas.replies import KeptBody
+from services.api.schemas.replies import SOURCE, KeptBody
 
 LARGEST_PLACE = 2**31 - 1
 Place = Annotated[int, Field(ge=0, le=LARGEST_PLACE)]
@@ -254,6 +254,8 @@ class NearestQuery(Request):
 
 class NearestBody(Body):
     """Kept answers, the most alike first; there is never a next page."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [SOURCE], "next": None}]})
 
     data: list[KeptBody]
     next: None = None

@@ -1,12 +1,11 @@
 """Replies, translations and conversations."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from core.pipelines.known import Found
 from core.storage.tables import Role
 from services.api.schemas.fields import (
     Body,
@@ -17,6 +16,9 @@ from services.api.schemas.fields import (
     Text,
     TextOrNothing,
 )
+
+if TYPE_CHECKING:
+    from core.pipelines.known import Found
 
 WithDetails = Annotated[
     bool, Field(description="Tell of each answer its tokens and their log probabilities.")
@@ -113,7 +115,7 @@ class CandidateBody(Body):
     details: DetailsBody | None = Field(default=None, exclude_if=_missing)
 
 
-_SOURCE: dict[str, Any] = {
+SOURCE: dict[str, Any] = {
     "pair_id": "4f2d8e6b-0c1a-5b7d-9e3f-1a2b3c4d5e6f",
     "document_id": "8c1d2b54-9a0e-4c58-8a0b-7f3c6d1e2f90",
     "title": "Opening hours",
@@ -128,7 +130,7 @@ _SOURCE: dict[str, Any] = {
 class KeptBody(Body):
     """The pair that answers, and where its answer stands in which document."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_SOURCE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [SOURCE]})
 
     pair_id: UUID
     document_id: UUID
@@ -140,7 +142,7 @@ class KeptBody(Body):
     similarity: float = Field(description="Of what was asked to the question: 1 is the same.")
 
 
-def kept_body(found: Found) -> KeptBody:
+def kept_body(found: "Found") -> KeptBody:
     """Return what a kept answer looks like to a client."""
     names = KeptBody.model_fields.keys() - {"similarity"}
     told = {name: getattr(found.kept, name) for name in names}

@@ -64,8 +64,9 @@ def test_a_turn_that_another_one_overtook_is_a_conflict(house: House, started: s
                 )
             return await house.inbox.ask(**asked)
 
-    house.app.state.answers = Answers(
-        inbox=Overtaken(), figures=house.app.state.figures, timeout_s=5.0
+    state = house.app.state
+    state.answers = Answers(
+        inbox=Overtaken(), kept=state.kept, figures=state.figures, timeout_s=5.0
     )
     answer = house.client.post(f"/v1/conversations/{started}/turns", json={"text": "ab"})
     assert answer.status_code == 409
