@@ -1,7 +1,8 @@
-"""Questions about articles that nobody has trained on, as a person gets them: by commands alone.
+"""Questions about texts that nobody has trained on, as a person gets them: by commands alone.
 
-``MALGIL_ASKER`` names a checkpoint of ``qgen-pointer`` that was trained before; without it one is
-trained here, through the queue, for ``MALGIL_ACCEPTANCE_MINUTES``.
+``MALGIL_ASKER`` and ``MALGIL_ASKER_KO`` name checkpoints of ``qgen-pointer`` and
+``qgen-pointer-ko`` that were trained before; without them they are trained here, through the
+queue, for ``MALGIL_ACCEPTANCE_MINUTES`` each.
 """
 
 import json
@@ -21,11 +22,9 @@ from tests.acceptance.installations import Installation, home, up
 
 MINUTES = float(os.environ.get("MALGIL_ACCEPTANCE_MINUTES", "10"))
 AROUND_S = 600  # for all that is not training
-ASKER = os.environ.get("MALGIL_ASKER")
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(MINUTES * 60 + AROUND_S)]
 
-RECIPE = "qgen-pointer"
 SQUAD = Settings().data / "qa_squad11_dev" / "dev-v1.1.rebuilt.json"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "passages.jsonl"
 ARTICLES = 3
@@ -41,40 +40,21 @@ def installation() -> Iterator[Installation]:
         yield installation
 
 
-def held_out() -> set[str]:
-    """Return the titles that the recipe keeps for validation and test."""
-    splits = read(find(RECIPE).material, Settings().data)
-    return {cast(Passage, one).title for name in ("valid", "test") for one in splits[name]}
-
-
-def teach(installation: Installation, articles: list[dict[str, Any]], folder: Path) -> str:
-    """Have a name for a model that asks: one that is here, or one that learns from ``articles``."""
-    if ASKER:
-        installation.run("models", "import", ASKER, "--promote-to", "asker")
-        return f"{Path(ASKER).name}, trained before"
-    corpus = folder / "articles.json"
-    corpus.write_text(json.dumps({"version": "1.1", "data": articles}))
-    installation.run("corpus", "add", str(corpus), "--name", "articles", "--kind", "passages")
-    limit = ("--set", f"train.time_limit_s={MINUTES * 60:g}")
-    words = ("train", "articles", "--recipe", RECIPE, "--promote-to", "asker", *limit)
-    ended = installation.run(*words, timeout_s=MINUTES * 60 + AROUND_S / 2)
-    return f"trained here for {ended['job']['progress']['elapsed_s']:.0f} s"
-
-
 def test_pairs_about_articles_that_were_never_seen(
     installation: Installation, tmp_path: Path, tell: Tell
 ) -> None:
-    kept_out = held_out()
-    articles = json.loads(SQUAD.read_text())["data"]
-    told = teach(installation, [one for one in articles if one["title"] not in kept_out], tmp_path)
-    unseen = [one for one in articles if one["title"] in kept_out][:ARTICLES]
+    told = teach(installation, "qgen-pointer", os.environ.get("MALGIL_ASKER"), tmp_path)
+    test = read(find("qgen-pointer").material, Settings().data)["test"]
+    titles = {cast(Passage, one).title for one in test}
+    articles = json.loads(SQUAD.read_text(encoding="utf-8"))["data"]
+    unseen = [one for one in articles if one["title"] in titles][:ARTICLES]
     assert len(unseen) == ARTICLES
     counts = []
     for article in unseen:
         file = tmp_path / f"{article['title']}.txt"
         file.write_text("\n\n".join(one["context"] for one in article["paragraphs"]))
-        counts.append(len(asked(installation, file, tell)))
-    examples = asked(installation, EXAMPLES, tell)
+        counts.append(len(asked(installation, "qgen-pointer", file, tell)))
+    examples = asked(installation, "qgen-pointer", examples_in("en", tmp_path), tell)
     tell(
         f"{told}: {', '.join(map(str, counts))} pairs about {ARTICLES} articles that it never saw, "
         f"{len(examples)} about {EXAMPLES.name}; each answer a slice of its document"
@@ -83,18 +63,52 @@ def test_pairs_about_articles_that_were_never_seen(
     assert examples
 
 
-def asked(installation: Installation, file: Path, tell: Tell) -> list[dict[str, Any]]:
-    """Have the pairs of a file through the queue, look at each, and show the first."""
-    out = installation.home / f"{file.stem}.pairs.jsonl"
-    installation.run("questions", str(file), "--model", "asker", "--out", str(out))
-    pairs = [json.loads(line) for line in out.read_text().splitlines()]
+def test_pairs_about_korean_texts(installation: Installation, tmp_path: Path, tell: Tell) -> None:
+    told = teach(installation, "qgen-pointer-ko", os.environ.get("MALGIL_ASKER_KO"), tmp_path)
+    pairs = asked(installation, "qgen-pointer-ko", examples_in("ko", tmp_path), tell)
+    tell(
+        f"{told}: {len(pairs)} pairs about the Korean texts of {EXAMPLES.name}, of a kind it never "
+        "saw; each answer a slice of its document"
+    )
+    assert len(pairs) >= FEWEST
+
+
+def teach(installation: Installation, recipe: str, bundle: str | None, folder: Path) -> str:
+    """Give the name of a recipe to a model of it: one that is here, or one that learns now."""
+    if bundle:
+        installation.run("models", "import", bundle, "--promote-to", recipe)
+        return f"{Path(bundle).name}, trained before"
+    corpus = str(folder / "corpus.jsonl")
+    installation.run("recipe", "data", recipe, "--out", corpus)
+    as_divided = ("--kind", "passages", "--split", "split")
+    installation.run("corpus", "add", corpus, "--name", recipe, *as_divided)
+    limit = ("--set", f"train.time_limit_s={MINUTES * 60:g}")
+    words = ("train", recipe, "--recipe", recipe, "--promote-to", recipe, *limit)
+    ended = installation.run(*words, timeout_s=MINUTES * 60 + AROUND_S / 2)
+    return f"{recipe}, trained here for {ended['job']['progress']['elapsed_s']:.0f} s"
+
+
+def examples_in(language: str, folder: Path) -> Path:
+    """Write the texts in one language that come with the project."""
+    lines = EXAMPLES.read_text(encoding="utf-8").splitlines()
+    texts = [one for one in map(json.loads, lines) if one["language"] == language]
+    file = folder / f"examples.{language}.jsonl"
+    told = ({"title": one["title"], "text": one["context"]} for one in texts)
+    file.write_text("\n".join(map(json.dumps, told)))
+    return file
+
+
+def asked(installation: Installation, model: str, file: Path, tell: Tell) -> list[dict[str, Any]]:
+    """Have the pairs of a file through the queue, look at each, and show some."""
+    out = file.with_suffix(".pairs.jsonl")
+    installation.run("questions", str(file), "--model", model, "--out", str(out))
+    pairs = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     texts: dict[str, str] = {}
     for pair in pairs:
         document = pair["document_id"]
         if document not in texts:
             texts[document] = installation.run("documents", "show", document)["text"]
-        answer = texts[document][pair["answer_start"] : pair["answer_end"]]
-        assert answer == pair["answer"]
+        assert texts[document][pair["answer_start"] : pair["answer_end"]] == pair["answer"]
         assert "<unk>" not in pair["question"]
     tell(f"{file.name}: {len(pairs)} pairs")
     for pair in pairs[:: max(len(pairs) // SHOWN, 1)]:
