@@ -46,7 +46,7 @@ class Neighbours(Generic[KeyT]):
 
     def __init__(self, questions: Iterable[tuple[KeyT, str]] = ()) -> None:
         self._entries: dict[frozenset[bytes], _Entry[KeyT]] = {}
-        self._buckets: dict[bytes, dict[frozenset[bytes], None]] = {}
+        self._buckets: dict[bytes, tuple[frozenset[bytes], ...]] = {}
         self._shingles: dict[KeyT, frozenset[bytes]] = {}
         self._added = 0
         for key, question in questions:
@@ -63,7 +63,7 @@ class Neighbours(Generic[KeyT]):
         if found not in self._entries:
             self._entries[found] = _Entry({}, _buckets(found))
             for bucket in self._entries[found].buckets:
-                self._buckets.setdefault(bucket, {})[found] = None
+                self._buckets[bucket] = (*self._buckets.get(bucket, ()), found)
         self._entries[found].questions[key] = (self._added, question)
         self._added += 1
 
@@ -77,9 +77,9 @@ class Neighbours(Generic[KeyT]):
         if not entry.questions:
             del self._entries[found]
             for bucket in entry.buckets:
-                del self._buckets[bucket][found]
-                if not self._buckets[bucket]:
-                    del self._buckets[bucket]
+                rest = tuple(one for one in self._buckets.pop(bucket) if one != found)
+                if rest:
+                    self._buckets[bucket] = rest
 
     def like(self, question: str, *, least: float = 0.7) -> list[Neighbour[KeyT]]:
         """Return the questions that are alike by ``least`` or more, the most alike first.

@@ -43,7 +43,7 @@ class Found:
 
 
 class Known:
-    """All that people have kept, in memory, as it was at the last ``refresh``.
+    """All that people have kept, in memory, some 10 KB a pair, as it was at the last ``refresh``.
 
     Safe in several threads: looking waits for the change of a single question at most.
     """

@@ -106,3 +106,23 @@ def test_it_is_the_same_in_every_process(seed: str) -> None:
 def test_what_would_be_missed_cannot_be_asked_for(least: float) -> None:
     with pytest.raises(ValueError, match="least"):
         Neighbours[int]().like("a", least=least)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.sampled_from([*QUESTIONS, "  when DOES the OFFICE"]))),
+    st.lists(st.integers(0, 5)),
+)
+def test_what_is_forgotten_leaves_nothing_behind(
+    added: list[tuple[int, str]], removed: list[int]
+) -> None:
+    neighbours = Neighbours(added)
+    for key in removed:
+        neighbours.remove(key)
+    last = {key: question for key, question in added if key not in removed}
+    assert len(neighbours) == len({shingles(one) for one in last.values()})
+    for key, question in last.items():
+        assert key in [one.key for one in neighbours.like(question, least=1)]
+    for key in last:
+        neighbours.remove(key)
+    assert len(neighbours) == 0
+    assert not neighbours._buckets  # memory that stays would grow with every review
