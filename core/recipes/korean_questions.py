@@ -14,11 +14,12 @@ RECIPES = (
     replace(
         _POINTER,
         name="qgen-pointer-ko",
+        family="questions-ko",  # other data: its figures are beside no others
         title="Korean questions that point into their passage",
         description=(
-            "The same in Korean, on subwords whose particles stand apart. A rule asks about real "
-            "sentences, in place, as Korean asks; what the model makes of questions that people "
-            "ask is told beside it."
+            "What qgen-pointer does, on Korean subwords whose particles stand apart. A rule asks "
+            "about real sentences, in place, as Korean asks; what the model makes of questions that "
+            "people ask is told beside it."
         ),
         plan=merge(
             _POINTER.plan,

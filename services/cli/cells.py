@@ -140,9 +140,14 @@ QUESTIONS: Mapping[str, Cell] = {
     "of these `<unk>` in the source": _of("unknown_in_source_share"),
     "distinct-1": _of("distinct_1"),
     "distinct-2": _of("distinct_2"),
+}
+_KOREAN_QUESTIONS: Mapping[str, Cell] = {
+    **QUESTIONS,
     "people's questions: BLEU": _inside("people", "bleu"),
     "chrF ": _inside("people", "chrf"),
+    "answers proposed, F1 of tokens ": _inside("people", "proposer_token_f1"),
     "answers found, F1 ": _inside("people", "reader_f1"),
+    "round trip, F1 ": _inside("people", "round_trip_f1"),
 }
 _NO_MORE: Mapping[str, Cell] = {}
 FAMILIES = (
@@ -156,6 +161,7 @@ FAMILIES = (
     ("ptb", "Penn Treebank", _LANGUAGE),
     ("summary", "Summaries", _SUMMARIES),
     ("questions", "Questions about passages", QUESTIONS),
+    ("questions-ko", "Korean questions about passages", _KOREAN_QUESTIONS),
     ("chat", "Chatbots", _TALKS),
 )
 DRAWN: Mapping[str, tuple[str, ...]] = {  # of a family: what is told out of 100, side by side

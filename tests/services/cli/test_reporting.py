@@ -136,14 +136,15 @@ def test_what_people_asked_stands_beside_what_a_rule_asks(tmp_path: Path) -> Non
     name = "qgen-pointer-ko"
     sample = {"context": ["세종"], "target": "누구인가?", "output": "무엇인가?", "score": -1.0}
     made = ran(name)
-    people = {**made.metrics, "people": {"bleu": 1.25, "chrf": 20.5, "reader_f1": 0.5}}
+    told = {"bleu": 1.25, "chrf": 20.5, "proposer_token_f1": 0.25, "reader_f1": 0.5}
+    people = {**made.metrics, "people": told}
     result = ran(name, metrics=people, report={**made.report, "people": [sample]})
     write_result(result, tmp_path / "results")
     write_result(ran("qgen-note"), tmp_path / "results")
     report(tmp_path)
     page = page_of(tmp_path)
-    assert "| 1.25 | 20.50 | 50.00 % |" in page
-    assert "| - | - | - |" in page
+    assert "| 1.25 | 20.50 | 25.00 % | 50.00 % | - |" in page
+    assert page.count("people's questions: BLEU") == 1  # and not beside recipes on other data
     assert f"- `{name}`, beside a question of people: `세종` → `무엇인가?` (`누구인가?`)" in page
 
 
