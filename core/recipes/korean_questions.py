@@ -18,8 +18,8 @@ RECIPES = (
         title="Korean questions that point into their passage",
         description=(
             "What qgen-pointer does, on Korean subwords whose particles stand apart. A rule asks "
-            "about real sentences, in place, as Korean asks; what the model makes of questions that "
-            "people ask is told beside it."
+            "about real sentences, in place, as Korean asks; what the model makes of questions "
+            "that people ask is told beside it."
         ),
         plan=merge(
             _POINTER.plan,
