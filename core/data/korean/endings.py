@@ -72,8 +72,38 @@ def asked(statement: str) -> str | None:
     return None if said is None else f"{said}?"
 
 
+def plainly(statement: str) -> str | None:
+    """Return a polite ``statement``, without its full stop, as books say it: 제공합니다, 제공한다.
+
+    None where it is not polite, or nobody knows how it ends.
+    """
+    if not _is_polite(statement):
+        return None
+    said = statement[:-2]
+    if said.endswith(" 겁"):
+        return f"{said[:-1]}것이다"
+    if said.endswith("습"):
+        return _told_after_consonant(said[:-1])
+    stem = with_final(said, "")
+    is_something = stem.endswith("이") and not _is_verb(stem[:-1])
+    return f"{stem}다" if is_something or _is_described(stem) else f"{with_final(stem, 'ㄴ')}다"
+
+
+def _is_polite(statement: str) -> bool:
+    """Return whether it ends with -ㅂ니다 or -습니다, as 아니다 does not."""
+    return statement.endswith("니다") and final(statement[:-2]) == "ㅂ"
+
+
+def _told_after_consonant(stem: str) -> str | None:
+    if final(stem) in {"ㅆ", "ㅄ"} or stem.endswith((*_SOFT, *_CLOSED)):
+        return f"{stem}다"
+    if stem.endswith("지 않"):
+        return f"{stem}다" if _is_described(stem.removesuffix("지 않")) else f"{stem}는다"
+    return f"{stem}는다" if stem.endswith(_ACTED) else None
+
+
 def _plain(statement: str) -> str | None:
-    if statement.endswith("니다"):
+    if _is_polite(statement):
         return _formal(statement[:-2])
     if statement.endswith(("어요", "어")):  # only of the past: 먹어 may be an order
         stem = statement.removesuffix("요")[:-1]
@@ -82,13 +112,11 @@ def _plain(statement: str) -> str | None:
 
 
 def _formal(said: str) -> str | None:
-    """Ask what ends with -니다, which is not in ``said`` any more."""
+    """Ask what ends politely; its -니다 is not in ``said`` any more."""
     if said.endswith(" 겁"):
         return f"{said[:-1]}것인가"
     if said.endswith("습"):
         return _after_consonant(said[:-1])
-    if final(said) != "ㅂ":
-        return None
     stem = with_final(said, "")
     if stem.endswith("이") and not _is_verb(stem[:-1]):
         return f"{stem[:-1]}인가"

@@ -14,9 +14,8 @@ from core.text.particles import FORMS, fits, role_of
 _SURE = frozenset({"of", "at", "in", "means", "and", "to"})  # and 를: no ending looks like these
 _LONGEST = sorted((form for forms in FORMS.values() for form in forms), key=len, reverse=True)
 _PILED = ("에서", "으로", "에게")  # behind which more particles may stand
-_WHETHER = re.compile(
-    r"[가-힣]+(?:는|한|인|은|할|될|일|을|던)지"
-)  # a question in another: 유효한지
+# A question in another: 유효한지
+_WHETHER = re.compile(r"[가-힣]+(?:는|한|인|은|할|될|일|을|던)지")
 _WRITTEN = re.compile(r"[가-힣A-Za-z0-9]+(?:[-.][A-Za-z0-9]+)*")  # what a noun consists of
 
 

@@ -19,7 +19,7 @@ from core.data.korean.lists import (
 from core.data.korean.nouns import Cut, Nouns
 from core.data.spans import Span
 
-LONGEST = 4  # words of a phrase
+_LONGEST = 4  # words of a phrase
 _TOLD = 7  # words that may say what something is
 _WORD = re.compile(r"\S+")
 _EDGES = "\"'“”‘’,"
@@ -37,19 +37,7 @@ _ENDINGS = (
     *("를", "에", "에서", "에게", "로"),
 )
 _NO_ANSWER = (
-    "것",
-    "때문",
-    "뿐",
-    "중",
-    "예정",
-    "편",
-    "때",
-    "위함",
-    "경우",
-    "이유",
-    "의미",
-    "뜻",
-    "적",
+    *("것", "때문", "뿐", "중", "예정", "편", "때", "위함", "경우", "이유", "의미", "뜻", "적"),
 )
 _CONNECTED = re.compile(r"(?:면|고|서|며|지만|니까|므로|,)$")
 
@@ -142,7 +130,7 @@ def _beginning(said: Sequence[Word], place: int, nouns: Nouns) -> int | None:
     first = place
     while first and not said[first - 1].parted and _belongs(said[first - 1], nouns):
         first -= 1
-    if place - first >= LONGEST or said[first].text in DEICTIC:
+    if place - first >= _LONGEST or said[first].text in DEICTIC:
         return None
     return None if first and not _ends_before(said[first - 1], nouns) else first
 

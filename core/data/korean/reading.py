@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from core.data.examples import Example, Passage
+from core.data.korean.endings import plainly
 from core.data.korean.nouns import Nouns
 from core.data.korean.rule import questions_about
 from core.data.paired import texts_of
+from core.data.sentences import all_sentences
 from core.recipes.materials import Material
 
 _LONGEST = 300  # characters of a passage
@@ -23,15 +25,18 @@ def asked_by_rule(files: Sequence[str], root: Path, material: Material) -> Itera
 
     Lines one behind the other are one passage while they are prose; a line that is none ends it,
     and is the title of what follows if it is a heading. Each line of ``material.scattered`` is a
-    passage of its own. What is a noun is learned from all ``material.files``. Passages without a
-    question are left out. Raises DataError as ``table`` does.
+    passage of its own. What is a noun is learned from all ``material.files``. Every second passage
+    is read in the plain style, for what people ask about is mostly written so, and documentation
+    never is. Passages without a question are left out. Raises DataError as ``table`` does.
     """
     lines = (line for name in material.files for line in texts_of(name, root, material))
     nouns = Nouns.of(word.strip("\"'.,!?") for line in lines for word in line.split())
     for name in files:
         texts = texts_of(name, root, material)
         alone = (("", line) for line in texts if is_prose(line))
-        for title, context in alone if name in material.scattered else passages_of(texts):
+        found = alone if name in material.scattered else passages_of(texts)
+        for number, (title, said) in enumerate(found):
+            context = in_plain_style(said) if number % 2 else said
             if questions := tuple(questions_about(context, nouns)):
                 yield Passage(title, context, questions)
 
@@ -50,6 +55,17 @@ def passages_of(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
             title = line
     if held:
         yield title, held
+
+
+def in_plain_style(context: str) -> str:
+    """Return ``context`` with its polite sentences as books would say them, where that is known."""
+    parts, done = [], 0
+    for span in all_sentences(context):
+        sentence = span.of(context)
+        if sentence.endswith(".") and (told := plainly(sentence[:-1])):
+            parts += [context[done : span.start], told, "."]
+            done = span.end
+    return "".join([*parts, context[done:]])
 
 
 def is_prose(line: str) -> bool:

@@ -3,8 +3,8 @@
 Korean asks in place: what is asked about gives way to a word that asks, and the end of the
 statement becomes that of a question. Nothing moves, as it would have to in English::
 
-    파이썬은 인터프리터를 제공합니다.    Python provides an interpreter.
-    파이썬은 무엇을 제공하는가?          What does Python provide?
+    학생은 기차로 학교에 갔다.      The pupil went to school by train.
+    학생은 기차로 어디에 갔는가?    Where did the pupil go by train?
 """
 
 import re

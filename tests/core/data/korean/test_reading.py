@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from core.data.examples import Passage
-from core.data.korean.reading import is_prose, passages_of
+from core.data.korean.reading import in_plain_style, is_prose, passages_of
 from core.data.materials import read
 from core.errors import DataError, InputError
 from core.recipes import RECIPES
@@ -60,6 +60,22 @@ def test_code_brackets_left_open_and_other_tongues_are_no_prose(line: str) -> No
     assert not is_prose(line)
 
 
+def test_sentences_are_told_plainly_where_that_is_known() -> None:
+    said = "서버는 객체를 저장합니다. 머리를 긋습니다. 끝이 아닙니다."
+    assert in_plain_style(said) == "서버는 객체를 저장한다. 머리를 긋습니다. 끝이 아니다."
+    assert in_plain_style("") == ""
+    assert in_plain_style("서버는 객체를 저장한다.") == "서버는 객체를 저장한다."
+
+
+def test_every_second_passage_is_read_plainly(tmp_path: Path) -> None:
+    first, second = read(table(tmp_path, LINES), tmp_path)["train"]
+    assert first.context == " ".join(LINES[1:3])
+    assert second.context == "파일의 이름은 사용자에게 문자열을 제공한다."
+    for passage in (first, second):
+        for one in passage.questions:
+            assert all(span.of(passage.context) in passage.context for span in one.answers)
+
+
 def test_a_table_becomes_passages_with_questions(tmp_path: Path) -> None:
     found = read(table(tmp_path, LINES), tmp_path)["train"]
     assert [type(one) for one in found] == [Passage, Passage]
@@ -75,7 +91,7 @@ def test_lines_in_no_order_are_passages_of_their_own(tmp_path: Path) -> None:
     )
     found = read(scattered, tmp_path)["train"]
     assert [one.title for one in found] == [""] * len(found)
-    assert {one.context for one in found} <= set(LINES)
+    assert {one.context for one in found} <= {*LINES, *map(in_plain_style, LINES)}
     assert len(found) == 3
 
 
