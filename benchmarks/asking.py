@@ -2,7 +2,7 @@
 
 First in this process, written side by side, as in a job, and one by one, in turns: fails when
 side by side is not FASTER times as fast. Then as a job of an installation with two job workers,
-each paragraph a document of its own, with where their time went.
+every paragraph a document of its own, with where their time went.
 """
 
 import json
@@ -32,7 +32,7 @@ from services.embedded.children import Child
 RECIPE = "qgen-pointer"
 PARAGRAPHS = 64  # for speed
 QUESTIONS = 64  # about them
-DOCUMENTS = 300  # of the job
+DOCUMENTS = 600  # of the job
 ENDED = ("succeeded", "failed", "cancelled")
 ROUNDS = 3
 FASTER = 2.0
@@ -95,8 +95,12 @@ def _as_a_job(data: bytes, texts: Sequence[str]) -> None:
             time.sleep(0.1)
             job = client.get(f"/v1/jobs/{job['id']}").json()
         seconds = time.perf_counter() - began
-        print(f"{len(texts)} documents as a job of two workers: {job['status']} in {seconds:.1f} s")
-        print(f"  {job['progress']['asked'] / seconds:.1f} questions a second")
+        asked, kept = job["progress"]["asked"], job["progress"]["pairs"]
+        print(
+            f"{len(texts)} documents as a job of two workers: {job['status']} in {seconds:.1f} s, "
+            f"their start included: {asked / seconds:.1f} questions a second, "
+            f"{kept / seconds:.1f} kept"
+        )
         events = client.get(f"/v1/jobs/{job['id']}/events").json()["data"]
         print(f"  {events[-2]['data']['message']}")
 
@@ -104,5 +108,5 @@ def _as_a_job(data: bytes, texts: Sequence[str]) -> None:
 def _two_job_workers(table: Sequence[Child]) -> list[Child]:
     """Add one that is like the other; its name is that of its host, too."""
     (one,) = (child for child in table if child.name == "jobs")
-    command = [word.replace("jobs@", "jobs-2@") for word in one.command]
-    return [*table, replace(one, name="jobs-2", command=tuple(command))]
+    command = tuple(word.replace("jobs@", "jobs-2@") for word in one.command)
+    return [*table, replace(one, name="jobs-2", command=command)]

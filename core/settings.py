@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     max_deaths: int = Field(default=3, ge=1)  # of a job's workers, with no progress in between
     log_level: Literal["debug", "info", "warning", "error"] = "info"  # debug: each reply, too
     threads: int = Field(default=0, ge=0)  # of torch while training; 0: as many as cores
-    inference_threads: int = Field(default=1, ge=0)  # small batches gain nothing from more
+    # Of torch while replying, and while asking about documents: small batches lose by more
+    inference_threads: int = Field(default=1, ge=0)
     precision: ServingPrecision | None = None  # of models that answer; none: as their plans say
     models_in_memory: int = Field(default=4, ge=1)
     models_mb: int = Field(default=2048, ge=1)  # what these take together, but for the newest

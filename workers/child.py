@@ -64,12 +64,14 @@ def _work(job_id: UUID, attempt: int, workshop: Workshop) -> None:
 
         with workshop.sessions() as session:
             kind = jobs.get(session, job_id).kind
+        if kind is JobKind.GENERATE:
+            use_threads(runtime.settings().inference_threads)
     work = {JobKind.TRAIN: train, JobKind.GENERATE: generate}[kind]
     work(job_id, attempt, workshop)
 
 
 def _help(job_id: UUID, workshop: Workshop) -> None:
-    use_threads(runtime.settings().threads)
+    use_threads(runtime.settings().inference_threads)
     from core.pipelines.generate import help_with
 
     help_with(job_id, workshop)
