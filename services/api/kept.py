@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import cached_property
+from threading import Lock
 from typing import TYPE_CHECKING
 
 import structlog
@@ -33,6 +34,8 @@ class Kept:
         self._sessions = sessions
         self._now = now
         self._names: dict[str, KeptSpec] = {}
+        self._strange: set[str] = set()  # names that were warned about
+        self._refreshing = Lock()
 
     @cached_property
     def _known(self) -> "Known":
@@ -54,17 +57,8 @@ class Kept:
 
     def refresh(self) -> None:
         """Look at the database now; kept answers are read only if a name gives them."""
-        with self._sessions() as session:
-            told = aliases.that_answer_from_kept(session)
-        names = {}
-        for name, kept in told.items():
-            try:
-                names[name] = parse(KeptSpec, kept)
-            except SpecError as error:  # a newer version may know more than this one
-                log.warning("a name is not understood", name=name, reason=str(error))
-        if names:
-            self._known.refresh()
-        self._names = names
+        with self._refreshing:  # so that who begins later never ends with what was read earlier
+            self._refresh()
 
     def like(self, question: str, wanted: KeptSpec) -> "list[Found]":
         """Return what was kept by now and answers ``question``, the most alike first."""
@@ -80,6 +74,21 @@ class Kept:
         if wanted is None or any(getattr(decode, name) for name in ONLY_A_MODEL):
             return None
         return next(iter(self._known.like(question, wanted)), None)
+
+    def _refresh(self) -> None:
+        with self._sessions() as session:
+            told = aliases.that_answer_from_kept(session)
+        names = {}
+        for name, kept in told.items():
+            try:
+                names[name] = parse(KeptSpec, kept)
+            except SpecError as error:  # a newer version may know more than this one
+                if name not in self._strange:
+                    log.warning("a name is not understood", name=name, reason=str(error))
+                self._strange.add(name)
+        if names:
+            self._known.refresh()
+        self._names = names
 
     async def _follow(self) -> None:
         down = ""
