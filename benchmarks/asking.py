@@ -27,13 +27,13 @@ from core.pipelines.threads import use_threads
 from core.recipes import find
 from core.settings import Settings
 from core.specs import GenerateSpec
+from core.storage.tables import ENDED
 from services.embedded.children import Child
 
 RECIPE = "qgen-pointer"
 PARAGRAPHS = 64  # for speed
 QUESTIONS = 64  # about them
 DOCUMENTS = 600  # of the job
-ENDED = ("succeeded", "failed", "cancelled")
 ROUNDS = 3
 FASTER = 2.0
 

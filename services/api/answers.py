@@ -18,7 +18,8 @@ from services.api.figures import Figures
 from services.api.kept import Kept
 from services.api.resources import Inbox
 from services.api.schemas.fields import Decode
-from services.api.schemas.replies import CandidateBody, Piece, ReplyBody, Timing, kept_body
+from services.api.schemas.kept import kept_body
+from services.api.schemas.replies import CandidateBody, Piece, ReplyBody, Timing
 
 log = structlog.get_logger()
 
@@ -35,21 +36,6 @@ class Answers:
         self._figures = figures
         self._timeout_s = timeout_s
 
-    async def reply(
-        self,
-        *,
-        model: str,
-        turns: Sequence[str],
-        decode: Decode,
-        timeout_s: float | None,
-        details: bool = False,
-    ) -> ReplyBody:
-        """Return what was kept as an answer to the last of ``turns``, or as ``whole`` does."""
-        kept = self._from_kept(model=model, turns=turns, decode=decode, details=details)
-        return kept or await self.whole(
-            model=model, turns=turns, decode=decode, timeout_s=timeout_s, details=details
-        )
-
     async def whole(
         self,
         *,
@@ -59,11 +45,17 @@ class Answers:
         timeout_s: float | None,
         details: bool = False,
         priority: int = 0,
+        model_only: bool = False,
     ) -> ReplyBody:
         """Return the reply to the last of ``turns``; a lower ``priority`` goes first.
 
-        Raises what the inbox raises: no such model, bad options, full, no worker, too late.
+        It is what people kept as an answer, if ``model`` gives that, unless ``model_only``. Raises
+        what the inbox raises: no such model, bad options, full, no worker, too late.
         """
+        if not model_only and (
+            kept := self._from_kept(model=model, turns=turns, decode=decode, details=details)
+        ):
+            return kept
         began = perf_counter()
         with self._figures.asking():
             reply = await self._inbox.ask(

@@ -5,6 +5,13 @@ import tempfile
 from pathlib import Path
 
 from services.cli.client import Client
+from services.cli.failures import refused
+
+
+def refuse_to_overwrite(file: Path, *, force: bool, option: str = "FILE") -> None:
+    """Refuse a ``file`` that is there, which ``option`` names, unless that is what is wanted."""
+    if file.exists() and not force:
+        raise refused(option, f"{file} is there already; --force overwrites it")
 
 
 def download(client: Client, path: str, file: Path) -> int:

@@ -8,7 +8,7 @@ import typer
 
 from services.cli.client import Client, connect
 from services.cli.corpora import upload
-from services.cli.downloading import download
+from services.cli.downloading import download, refuse_to_overwrite
 from services.cli.explaining import explain
 from services.cli.failures import refused
 from services.cli.options import JsonFlag, Limit, OfDocument, OfJob
@@ -139,8 +139,7 @@ def export(
 ) -> None:
     """Write a model to one file that another Malgil can import."""
     screen = Screen(as_json=as_json)
-    if file.exists() and not force:
-        raise refused("FILE", f"{file} is there already; --force overwrites it")
+    refuse_to_overwrite(file, force=force)
     with connect() as client:
         checkpoint = _id_of(client, model)
         written = download(client, f"/v1/checkpoints/{checkpoint}/file", file)

@@ -12,8 +12,7 @@ import typer
 
 from services.cli.client import PAGE, Client, connect
 from services.cli.corpora import upload
-from services.cli.downloading import download
-from services.cli.failures import refused
+from services.cli.downloading import download, refuse_to_overwrite
 from services.cli.keys import keys
 from services.cli.options import JsonFlag, Limit, MinScore, OfDocument, OfJob, Score, Text
 from services.cli.reviewing import Reviewing
@@ -86,9 +85,9 @@ def nearest(
 ) -> None:
     """Find accepted and edited pairs whose questions are nearly the same."""
     screen = Screen(as_json=as_json)
-    told = {"question": question, "least": least, "limit": limit}
+    params = {"question": question, "least": least, "limit": limit}
     with connect() as client:
-        params = {**told, **_wanted(job, document, None, None, None, None)}
+        params |= {"job_id": job, "document_id": document}
         found = client.ask("GET", "/v1/pairs/nearest", params=params)["data"]
     names = ("similarity", "question", "answer", "title", "pair_id")
     rows = [[f"{one['similarity']:.2f}", *(one[name] for name in names[1:])] for one in found]
@@ -136,8 +135,7 @@ def export(
 ) -> None:
     """Write pairs to a file: those that were accepted or edited, if nothing else is told."""
     screen = Screen(as_json=as_json)
-    if file.exists() and not force:
-        raise refused("FILE", f"{file} is there already; --force overwrites it")
+    refuse_to_overwrite(file, force=force)
     told = _wanted(job, document, review, score, min_score, text)
     query = urlencode({"format": file_format.value, **told}, doseq=True)
     with connect() as client:

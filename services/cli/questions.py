@@ -9,7 +9,7 @@ from rich.console import RenderableType
 
 from services.cli.client import Client, connect
 from services.cli.corpora import upload
-from services.cli.downloading import download
+from services.cli.downloading import download, refuse_to_overwrite
 from services.cli.failures import refused
 from services.cli.options import JsonFlag, Overrides
 from services.cli.pairs import Format, pages
@@ -47,8 +47,8 @@ def questions(
     screen = Screen(as_json=as_json)
     if out is not None and not watching:
         raise refused("--out", "there is nothing to write before the job has ended")
-    if out is not None and out.exists() and not force:
-        raise refused("--out", f"{out} is there already; --force overwrites it")
+    if out is not None:
+        refuse_to_overwrite(out, force=force, option="--out")
     with connect() as client:
         added = upload(client, "/v1/documents", files, screen, {"language": language})
         body = {

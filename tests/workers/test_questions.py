@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy.orm import Session, sessionmaker
 
 from core.specs import GenerateJob, GenerateSpec
-from core.storage import checkpoints, documents, pairs, pieces
+from core.storage import documents, pairs, pieces
 from core.storage import jobs as rows
 from core.storage.pairs import PairFilter
 from core.storage.tables import JobKind, JobStatus, PieceStatus
 from tests.core.pipelines.conftest import asker_bytes
 from tests.core.pipelines.small import PASSAGES
+from tests.core.storage.rows import make_checkpoint
 from tests.workers.test_jobs import ONE_DATABASE, show, stays, sweep
 from workers import jobs, runtime
 
@@ -25,17 +26,7 @@ def queue(sessions: sessionmaker[Session], asker: bytes) -> UUID:
     """Queue questions about each of some documents, which is a piece of its own."""
     now = runtime.now()
     with sessions.begin() as session:
-        checkpoint = checkpoints.add(
-            session,
-            job_id=None,
-            step=1,
-            spec={},
-            metrics={},
-            report={},
-            blob_key=runtime.blobs().put(asker),
-            bytes_=len(asker),
-            now=now,
-        )
+        checkpoint = make_checkpoint(session, blob_key=runtime.blobs().put(asker))
         more = {"title": "town", "language": None, "name": None, "format": "text", "bytes_": 1}
         kept = [
             documents.add(session, text=passage.context, now=now, **more)[0].id

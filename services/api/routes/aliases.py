@@ -10,13 +10,13 @@ from core.storage.tables import Alias
 from services.api.deps import KeptDep, NowDep, ResourcesDep
 from services.api.once import OnceDep
 from services.api.schemas.fields import NewName
+from services.api.schemas.kept import KeptRequest
 from services.api.schemas.models import (
     AliasBody,
     AliasChangeBody,
     AliasDetail,
     AliasList,
     AliasRequest,
-    KeptRequest,
 )
 from services.api.schemas.problems import problems
 

@@ -92,7 +92,7 @@ def add_turn(
         model = conversations.get(session, conversation_id).model
         said = [turn.text for turn in conversations.turns(session, conversation_id)]
     ask = partial(
-        answers.reply,
+        answers.whole,
         model=model,
         turns=[*said, body.text][-READ_BACK:],
         decode=body.decode,

@@ -16,11 +16,10 @@ from core.storage.tables import Corpus, ReviewState
 from services.api.deps import KeptDep, NowDep, ResourcesDep
 from services.api.once import FormOnceDep, OnceDep
 from services.api.schemas.corpora import CorpusBody
+from services.api.schemas.kept import NearestBody, NearestQuery, kept_body
 from services.api.schemas.pairs import (
     BulkBody,
     BulkRequest,
-    NearestBody,
-    NearestQuery,
     PairBody,
     PairCorpusRequest,
     PairCountsBody,
@@ -34,7 +33,6 @@ from services.api.schemas.pairs import (
     pair_body,
 )
 from services.api.schemas.problems import problems
-from services.api.schemas.replies import kept_body
 
 router = APIRouter(prefix="/v1/pairs", tags=["pairs"])
 
@@ -149,7 +147,7 @@ def review_pairs(
 @router.get("/nearest", summary="Find kept answers", responses=problems())
 def find_nearest(query: Annotated[NearestQuery, Query()], kept: KeptDep) -> NearestBody:
     """Accepted and edited pairs whose questions are nearly the same, the most alike first."""
-    found = kept.like(query.question, query.wanted())
+    found = kept.like(query.question, query)
     return NearestBody(data=[kept_body(one) for one in found[: query.limit]])
 
 

@@ -61,7 +61,7 @@ async def reply(body: ReplyRequest, request: Request, answers: AnswersDep) -> Re
         return EventStream(events, request_id=request.state.request_id)
     return await while_connected(
         request,
-        answers.reply(
+        answers.whole(
             model=body.model,
             turns=body.turns(),
             decode=body.decode,
@@ -95,6 +95,7 @@ async def translate(
             timeout_s=body.timeout_s,
             details=body.details,
             priority=AFTER_TALKS,
+            model_only=True,
         )
         return CandidateBody(text=best.text, score=best.score, details=best.details)
 

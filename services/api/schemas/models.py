@@ -89,16 +89,6 @@ class AliasRequest(Request):
     checkpoint: UUID
 
 
-class KeptRequest(Request, KeptSpec):
-    """Which answers that people kept a name gives before its model is asked."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [{"least": 0.9, "document_id": "8c1d2b54-9a0e-4c58-8a0b-7f3c6d1e2f90"}]
-        }
-    )
-
-
 _ALIAS: dict[str, Any] = {
     "name": "support-bot",
     "checkpoint_id": "c1f7a8f2-3b0c-4f63-9a65-1f0c5c1d4b21",

@@ -9,13 +9,10 @@ from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
 from core.data.exports import ExportFormat
 from core.pipelines.importing import ImportRequest
-from core.specs import KeptSpec
-from core.specs.kept import LOWEST
 from core.storage.pairs import MAX_QUESTION, SCORE_NAME, PairFilter
 from core.storage.reviews import KEPT
 from core.storage.tables import GeneratedPair, ReviewState
 from services.api.schemas.fields import Body, Label, Language, NewName, Request, Storable
-from services.api.schemas.replies import SOURCE, KeptBody
 
 LARGEST_PLACE = 2**31 - 1
 Place = Annotated[int, Field(ge=0, le=LARGEST_PLACE)]
@@ -236,29 +233,6 @@ class BulkBody(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reviewed": 31}]})
 
     reviewed: int
-
-
-class NearestQuery(Request):
-    """A question, and which answers that people kept to look through."""
-
-    question: Annotated[Storable, StringConstraints(min_length=1, max_length=MAX_QUESTION)]
-    least: float = Field(default=LOWEST, ge=LOWEST, le=1, description="How alike, at least.")
-    job_id: UUID | None = None
-    document_id: UUID | None = None
-    limit: int = Field(default=5, ge=1, le=50)
-
-    def wanted(self) -> KeptSpec:
-        """Return what may be found."""
-        return KeptSpec(least=self.least, job_id=self.job_id, document_id=self.document_id)
-
-
-class NearestBody(Body):
-    """Kept answers, the most alike first; there is never a next page."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"data": [SOURCE], "next": None}]})
-
-    data: list[KeptBody]
-    next: None = None
 
 
 class PairCorpusRequest(Request):

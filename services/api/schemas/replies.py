@@ -1,7 +1,7 @@
 """Replies, translations and conversations."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
@@ -16,9 +16,7 @@ from services.api.schemas.fields import (
     Text,
     TextOrNothing,
 )
-
-if TYPE_CHECKING:
-    from core.pipelines.known import Found
+from services.api.schemas.kept import KeptBody
 
 WithDetails = Annotated[
     bool, Field(description="Tell of each answer its tokens and their log probabilities.")
@@ -113,40 +111,6 @@ class CandidateBody(Body):
     text: str
     score: float
     details: DetailsBody | None = Field(default=None, exclude_if=_missing)
-
-
-SOURCE: dict[str, Any] = {
-    "pair_id": "4f2d8e6b-0c1a-5b7d-9e3f-1a2b3c4d5e6f",
-    "document_id": "8c1d2b54-9a0e-4c58-8a0b-7f3c6d1e2f90",
-    "title": "Opening hours",
-    "question": "When is it open?",
-    "answer": "nine",
-    "answer_start": 11,
-    "answer_end": 15,
-    "similarity": 0.91,
-}
-
-
-class KeptBody(Body):
-    """The pair that answers, and where its answer stands in which document."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [SOURCE]})
-
-    pair_id: UUID
-    document_id: UUID
-    title: str
-    question: str
-    answer: str
-    answer_start: int
-    answer_end: int
-    similarity: float = Field(description="Of what was asked to the question: 1 is the same.")
-
-
-def kept_body(found: "Found") -> KeptBody:
-    """Return what a kept answer looks like to a client."""
-    names = KeptBody.model_fields.keys() - {"similarity"}
-    told = {name: getattr(found.kept, name) for name in names}
-    return KeptBody(**told, similarity=found.similarity)
 
 
 class Timing(Body):

@@ -19,6 +19,7 @@ from core.storage.blobs import Blobs
 from core.storage.pairs import PairFilter, identify
 from core.storage.tables import EventKind, Job, JobKind, JobStatus, Piece, ReviewState
 from tests.core.pipelines.small import TOWNS, about
+from tests.core.storage.rows import make_checkpoint
 
 SPEC = GenerateSpec(
     answers=3, per_kind=1.0, round_trip=0.0, passages=PassageSpec(max_characters=100)
@@ -38,17 +39,7 @@ class House:
         self.ahead = timedelta()
         with sessions.begin() as session:
             key = blobs.put(asker)
-            self.checkpoint = checkpoints.add(
-                session,
-                job_id=None,
-                step=1,
-                spec={},
-                metrics={},
-                report={},
-                blob_key=key,
-                bytes_=len(asker),
-                now=self.now(),
-            ).id
+            self.checkpoint = make_checkpoint(session, blob_key=key).id
             self.documents = [self.add(session, text) for text in TEXTS]
 
     def add(self, session: Session, text: str) -> UUID:

@@ -27,8 +27,8 @@ QUESTIONS = (
 )
 
 
-@pytest.fixture
-def ids(sessions: sessionmaker[Session]) -> list[UUID]:
+def put_pairs(sessions: sessionmaker[Session]) -> list[UUID]:
+    """Put a pair for each of QUESTIONS; return their ids."""
     with sessions.begin() as session:
         document = add_document(session)
         new = [
@@ -37,6 +37,11 @@ def ids(sessions: sessionmaker[Session]) -> list[UUID]:
         ]
         pairs.put(session, new, now=NOW)
     return [pairs.identify(one) for one in new]
+
+
+@pytest.fixture
+def ids(sessions: sessionmaker[Session]) -> list[UUID]:
+    return put_pairs(sessions)
 
 
 def review(
@@ -153,14 +158,7 @@ def test_however_it_came_about_it_is_what_a_new_one_reads(
     engine = open_engine("sqlite://")
     Base.metadata.create_all(engine)
     sessions = open_sessions(engine)
-    with sessions.begin() as session:
-        document = add_document(session)
-        new = [
-            NewPair(document_id=document.id, question=one, answer_start=place, answer_end=place + 3)
-            for place, one in enumerate(QUESTIONS)
-        ]
-        pairs.put(session, new, now=NOW)
-    ids = [pairs.identify(one) for one in new]
+    ids = put_pairs(sessions)
     here = known(sessions)
     for moment, (which, verdict, looks) in enumerate(steps):
         review(sessions, ids[which], verdict, now=later(moment))
